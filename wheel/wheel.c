@@ -1,0 +1,576 @@
+/* The timer wheel: a radix heap of timers.
+ *
+ * A tick is read as LEVELS digits of SLOT_BITS bits. Timers lie in slots, a row of them per level, relative to a cursor
+ * that only moves forward: the level of a deadline is the highest digit in which it differs from the cursor,
+ *
+ *	level = (63 - clz(expires ^ cursor)) / SLOT_BITS	(0 if they are equal)
+ *
+ * and its slot is that digit. So all of level n agrees with the cursor above digit n and is larger in digit n: whatever
+ * lies in a lower level, or in a lower slot of the same level, expires earlier. The first timer is in the lowest slot of
+ * the lowest level that is not empty, and two ctz find it.
+ *
+ * The cursor may move anywhere inside that lowest slot once it is emptied, and up to the slot when it is not: neither
+ * changes what was said of the others. Emptying a slot that `now` has reached is all the work there is:
+ *
+ *	sparse (up to BATCH timers)	what is due is sorted into the due list, the rest is filed again, now from `now`
+ *	dense				all are filed again, from the slot's first tick: at least one level lower
+ *	dense, of level 0		one tick, nothing to divide: sorted by order of arming
+ *
+ * so a timer moves at most once per level. Two things are put off, because they then often need not be done at all:
+ * advance stores the time, and the slots that it passed are emptied when pop gets to them; and a timer moved to a later tick
+ * stays where it lies, and is filed again when its slot is emptied. Hence a timer may expire after the end of its slot,
+ * never before its start. This is all that order rests on; docs/wheel.md has the proof.
+ *
+ * What was armed at now or earlier waits in the past list for the next advance, which sorts it into the due list.
+ */
+#include <whorl/wheel.h>
+
+#define SLOT_MASK	((unsigned)WHEEL_SLOTS - 1)
+#define TICK_BITS	(WHEEL_SLOT_BITS * WHEEL_LEVELS < 64 ? WHEEL_SLOT_BITS * WHEEL_LEVELS : 64)
+#define LAST_TICK	(UINT64_MAX >> (64 - TICK_BITS))
+#define EINVAL_		22		/* a freestanding program has no <errno.h> */
+
+/* The three may be set lower, so that tests reach every case with few timers. */
+#ifndef WHEEL_BATCH
+#define WHEEL_BATCH	128		/* a slot of up to this many is sorted, a fuller one divided */
+#endif
+#ifndef WHEEL_MANY
+#define WHEEL_MANY	32768		/* from here on the timers outgrow the cache: use all chains of a slot */
+#endif
+#ifndef WHEEL_LOOK
+#define WHEEL_LOOK	64		/* wheel_next looks at this many timers for the first of a slot */
+#endif
+#ifndef WHEEL_FILED
+#define WHEEL_FILED(timer) ((void)0)	/* for tests that count the moves of a timer */
+#endif
+
+_Static_assert(WHEEL_SLOT_BITS >= 1 && WHEEL_SLOT_BITS <= 6, "a row of slots has one word of occupancy bits");
+_Static_assert(WHEEL_SLOT_BITS * (WHEEL_LEVELS - 1) < 64, "a level without a single bit of the tick");
+_Static_assert(WHEEL_BATCH >= 1 && WHEEL_BATCH <= 255, "counted in bytes by distribute");
+_Static_assert(sizeof(struct wheel_timer) <= 32, "part of the interface");
+_Static_assert(sizeof(struct wheel) <= 48 * 1024, "part of the interface");
+
+static unsigned lowest_bit(uint64_t word)	/* of a word that is not 0 */
+{
+	return (unsigned)__builtin_ctzll(word);
+}
+
+static unsigned level_of(uint64_t difference)
+{
+	return (63 - (unsigned)__builtin_clzll(difference | 1)) / WHEEL_SLOT_BITS;
+}
+
+static unsigned digit(uint64_t tick, unsigned level)
+{
+	return (unsigned)(tick >> (level * WHEEL_SLOT_BITS)) & SLOT_MASK;
+}
+
+/* The low bits that timers of one slot of this level may differ in. */
+static uint64_t slot_range(unsigned level)
+{
+	return (UINT64_C(1) << (level * WHEEL_SLOT_BITS)) - 1;
+}
+
+/* First tick of a slot: the cursor above the level, the slot's digit in it, zeros below. */
+static uint64_t slot_first(const struct wheel *w, unsigned level, unsigned slot)
+{
+	unsigned above = (level + 1) * WHEEL_SLOT_BITS;
+	uint64_t high = above < 64 ? w->cursor_ & (UINT64_MAX << above) : 0;
+
+	return high | (uint64_t)slot << (level * WHEEL_SLOT_BITS);
+}
+
+static bool before(const struct wheel_timer *a, const struct wheel_timer *b)
+{
+	return a->expires_ != b->expires_ ? a->expires_ < b->expires_ : a->seq_ < b->seq_;
+}
+
+static void link_at(struct wheel_timer **at, struct wheel_timer *t)
+{
+	t->next_ = *at;
+	t->back_ = at;
+	if (t->next_)
+		t->next_->back_ = &t->next_;
+	*at = t;
+}
+
+/* ------------------------------------------------------------------------------------------------- timers in slots */
+
+static void file(struct wheel *w, struct wheel_timer *t)
+{
+	unsigned level = level_of(t->expires_ ^ w->cursor_);
+	unsigned slot = digit(t->expires_, level);
+	unsigned chain = w->count_ > WHEEL_MANY ? (unsigned)t->seq_ & (WHEEL_CHAINS - 1) : 0;
+
+	link_at(&w->slot_[level][slot].chain[chain], t);
+	w->occupied_[level] |= UINT64_C(1) << slot;
+	w->occupied_levels_ |= UINT64_C(1) << level;
+	WHEEL_FILED(t);
+}
+
+static void mark_empty(struct wheel *w, unsigned level, unsigned slot)
+{
+	w->occupied_[level] &= ~(UINT64_C(1) << slot);
+	if (!w->occupied_[level])
+		w->occupied_levels_ &= ~(UINT64_C(1) << level);
+}
+
+static bool slot_is_empty(const struct wheel_slot_ *s)
+{
+	for (unsigned i = 0; i < WHEEL_CHAINS; i++)
+		if (s->chain[i])
+			return false;
+	return true;
+}
+
+/* Takes an armed timer out of whichever list it is in. */
+static void unlink_timer(struct wheel *w, struct wheel_timer *t)
+{
+	size_t at = (size_t)((uintptr_t)t->back_ - (uintptr_t)w->slot_);	/* huge: not a chain's head */
+	unsigned index = (unsigned)(at / sizeof(struct wheel_slot_));
+
+	*t->back_ = t->next_;
+	if (t->next_)
+		t->next_->back_ = t->back_;
+	else if (at < sizeof w->slot_ && slot_is_empty(&w->slot_[0][0] + index))
+		mark_empty(w, index / WHEEL_SLOTS, index % WHEEL_SLOTS);
+	t->back_ = NULL;
+	if (t->expires_ == w->soonest_)
+		w->exact_ = false;
+}
+
+/* Where the next work is. Only while a level is occupied. */
+static uint64_t lowest_slot(const struct wheel *w, unsigned *level, unsigned *slot)
+{
+	*level = lowest_bit(w->occupied_levels_);
+	*slot = lowest_bit(w->occupied_[*level]);
+	return slot_first(w, *level, *slot);
+}
+
+/* The timers of a slot that is being emptied. Drawing from its chains in turn keeps a cache miss of each in flight. */
+struct feed {
+	struct wheel_timer *chain[WHEEL_CHAINS];
+	unsigned chains, turn;
+};
+
+static void feed_from(struct feed *f, struct wheel *w, unsigned level, unsigned slot)
+{
+	struct wheel_slot_ *s = &w->slot_[level][slot];
+
+	f->chains = f->turn = 0;
+	for (unsigned i = 0; i < WHEEL_CHAINS; i++) {
+		if (s->chain[i])
+			f->chain[f->chains++] = s->chain[i];
+		s->chain[i] = NULL;
+	}
+	mark_empty(w, level, slot);
+}
+
+static struct wheel_timer *draw(struct feed *f)
+{
+	struct wheel_timer *t;
+
+	if (!f->chains)
+		return NULL;
+	if (f->turn >= f->chains)
+		f->turn = 0;
+	t = f->chain[f->turn];
+	if (t->next_) {
+		__builtin_prefetch(t->next_, 1);
+		f->chain[f->turn++] = t->next_;
+	} else {
+		f->chain[f->turn] = f->chain[--f->chains];
+	}
+	return t;
+}
+
+/* ------------------------------------------------------------------------------------------------- order of what is due */
+
+/* Sorts a list, linked by next_ alone: bin i holds a sorted list of 2^i timers or none. */
+static struct wheel_timer *merge(struct wheel_timer *a, struct wheel_timer *b)
+{
+	struct wheel_timer *list = NULL, **end = &list;
+
+	while (a && b) {
+		struct wheel_timer **first = before(a, b) ? &a : &b;
+
+		*end = *first;
+		end = &(*first)->next_;
+		*first = *end;
+	}
+	*end = a ? a : b;
+	return list;
+}
+
+static struct wheel_timer *sort_list(struct wheel_timer *list)
+{
+	struct wheel_timer *bin[64] = { NULL }, *t;
+
+	while (list) {
+		unsigned i = 0;
+
+		t = list;
+		list = t->next_;
+		t->next_ = NULL;
+		for (; bin[i]; bin[i++] = NULL)
+			t = merge(bin[i], t);
+		bin[i] = t;
+	}
+	for (unsigned i = 0; i < 64; i++)
+		list = merge(bin[i], list);
+	return list;
+}
+
+/* Brings timers of one slot near to their places, by the digit below that of the slot. */
+static void distribute(struct wheel_timer *v[], unsigned n, unsigned level)
+{
+	struct wheel_timer *from[WHEEL_BATCH];
+	unsigned char end[WHEEL_SLOTS] = { 0 };
+
+	for (unsigned i = 0; i < n; i++) {
+		from[i] = v[i];
+		end[digit(v[i]->expires_, level - 1)]++;
+	}
+	for (unsigned i = 1; i < WHEEL_SLOTS; i++)
+		end[i] = (unsigned char)(end[i] + end[i - 1]);
+	for (unsigned i = n; i-- > 0;)
+		v[--end[digit(from[i]->expires_, level - 1)]] = from[i];
+}
+
+static void reverse(struct wheel_timer *v[], unsigned n)
+{
+	for (unsigned i = 0, j = n; i + 1 < j; i++) {
+		struct wheel_timer *t = v[i];
+
+		v[i] = v[--j];
+		v[j] = t;
+	}
+}
+
+static void sort_batch(struct wheel_timer *v[], unsigned n, unsigned level)
+{
+	if (n > 1 && before(v[n - 1], v[0]))	/* a chain that was filed once gives the last armed first */
+		reverse(v, n);
+	if (n > 16 && level > 0)
+		distribute(v, n, level);
+	for (unsigned i = 1; i < n; i++) {
+		struct wheel_timer *t = v[i];
+		unsigned at = i;
+
+		for (; at > 0 && before(t, v[at - 1]); at--)
+			v[at] = v[at - 1];
+		v[at] = t;
+	}
+}
+
+/* Merges a sorted list into the due list. */
+static void add_due(struct wheel *w, struct wheel_timer *list)
+{
+	struct wheel_timer **at = &w->due_;
+
+	while (list) {
+		struct wheel_timer *t = list;
+
+		list = t->next_;
+		while (*at && before(*at, t))
+			at = &(*at)->next_;
+		link_at(at, t);
+		at = &t->next_;
+	}
+}
+
+/* ------------------------------------------------------------------------------------------------- emptying a slot */
+
+/* The whole slot is in `v`: what is due up to `limit`, a tick of the slot, goes to the due list. */
+static void empty_sparse(struct wheel *w, struct wheel_timer *v[], unsigned n, unsigned level, uint64_t limit)
+{
+	struct wheel_timer *list = NULL;
+	unsigned due = 0;
+
+	w->cursor_ = limit;
+	for (unsigned i = 0; i < n; i++)
+		if (v[i]->expires_ > limit)
+			file(w, v[i]);
+		else
+			v[due++] = v[i];
+	sort_batch(v, due, level);
+	while (due > 0) {
+		v[--due]->next_ = list;
+		list = v[due];
+	}
+	add_due(w, list);
+}
+
+/* One tick with too many timers to sort as a batch. */
+static void empty_ties(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f, uint64_t tick)
+{
+	struct wheel_timer *list = NULL, *t;
+
+	w->cursor_ = tick;
+	while ((t = n > 0 ? v[--n] : draw(f)) != NULL) {
+		if (t->expires_ > tick) {
+			file(w, t);
+		} else {
+			t->next_ = list;
+			list = t;
+		}
+	}
+	add_due(w, sort_list(list));
+}
+
+static void empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f, uint64_t first)
+{
+	struct wheel_timer *t;
+
+	w->cursor_ = first;
+	while ((t = n > 0 ? v[--n] : draw(f)) != NULL)
+		file(w, t);
+}
+
+/* Empties the lowest slot if it begins at `bound` (<= now) or before; in any case soonest_ grows or a slot is emptied. */
+static void collect(struct wheel *w, uint64_t bound)
+{
+	struct wheel_timer *batch[WHEEL_BATCH], *t;
+	unsigned level, slot, n = 0;
+	uint64_t first = lowest_slot(w, &level, &slot), last = first | slot_range(level);
+	struct feed f;
+
+	w->exact_ = false;
+	if (first > bound) {
+		if (first > w->now_)
+			w->cursor_ = w->now_;
+		w->soonest_ = first;
+		return;
+	}
+	feed_from(&f, w, level, slot);
+	while (n < WHEEL_BATCH && (t = draw(&f)) != NULL)
+		batch[n++] = t;
+	if (!f.chains)
+		empty_sparse(w, batch, n, level, last < w->now_ ? last : w->now_);
+	else if (level > 0)
+		empty_dense(w, batch, n, &f, first);
+	else
+		empty_ties(w, batch, n, &f, first);
+	w->soonest_ = w->occupied_levels_ ? lowest_slot(w, &level, &slot) : UINT64_MAX;
+}
+
+/* A second look at the first slot: exact if it has few timers, else its first tick. Timers beyond the slot's end were moved
+ * later, and other slots may come before them. */
+static void look(struct wheel *w)
+{
+	unsigned level, slot, seen = 0;
+	uint64_t first = lowest_slot(w, &level, &slot), last = first | slot_range(level);
+	uint64_t least = last < UINT64_MAX ? last + 1 : UINT64_MAX;
+
+	w->exact_ = true;
+	for (unsigned i = 0; i < WHEEL_CHAINS; i++)
+		for (const struct wheel_timer *t = w->slot_[level][slot].chain[i]; t; t = t->next_) {
+			if (seen++ == WHEEL_LOOK) {
+				if (w->soonest_ < first)
+					w->soonest_ = first;
+				return;
+			}
+			if (t->expires_ < least)
+				least = t->expires_;
+		}
+	w->soonest_ = least;
+}
+
+/* ------------------------------------------------------------------------------------------------- the interface */
+
+void wheel_init(struct wheel *w, uint64_t now)
+{
+	__builtin_memset(w, 0, sizeof *w);	/* an initialiser would build 48 KiB on the stack first */
+	w->now_ = w->cursor_ = now;
+	w->soonest_ = UINT64_MAX;
+}
+
+void wheel_timer_init(struct wheel_timer *t)
+{
+	*t = (struct wheel_timer){ 0 };
+}
+
+void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t expires)
+{
+	t->seq_ = ++w->seq_;
+	if (t->back_) {
+		/* In a slot, for it is not yet due, and moved later: a store. */
+		if (t->expires_ > w->now_ && expires >= t->expires_) {
+			if (t->expires_ == w->soonest_)
+				w->exact_ = false;
+			t->expires_ = expires;
+			return;
+		}
+		unlink_timer(w, t);
+	} else {
+		w->count_++;
+	}
+	t->expires_ = expires;
+	if (expires <= w->now_) {
+		link_at(&w->past_, t);
+		return;
+	}
+	if (!w->occupied_levels_) {
+		w->cursor_ = w->now_;
+		w->soonest_ = UINT64_MAX;
+	}
+	if (expires < w->soonest_) {
+		w->soonest_ = expires;
+		w->exact_ = true;
+	}
+	file(w, t);
+}
+
+/* Of all ticks in [expires, expires + slack] the one with the most zeros at its end: in binary, the last number up to the
+ * end of the interval that begins like it as far as `expires - 1` does, one digit further, and then has zeros only. */
+void wheel_arm_slack(struct wheel *w, struct wheel_timer *t, uint64_t expires, uint64_t slack)
+{
+	if (expires > w->now_ && slack > 0) {
+		uint64_t end = slack < LAST_TICK - expires ? expires + slack : LAST_TICK;
+
+		expires = end & (UINT64_MAX << (63 - __builtin_clzll((expires - 1) ^ end)));
+	}
+	wheel_arm(w, t, expires);
+}
+
+bool wheel_disarm(struct wheel *w, struct wheel_timer *t)
+{
+	if (!t->back_)
+		return false;
+	unlink_timer(w, t);
+	w->count_--;
+	return true;
+}
+
+bool wheel_armed(const struct wheel_timer *t)
+{
+	return t->back_ != NULL;
+}
+
+uint64_t wheel_expires(const struct wheel_timer *t)
+{
+	return t->expires_;
+}
+
+uint64_t wheel_next(struct wheel *w)
+{
+	if (w->due_ || w->past_)
+		return w->now_;
+	if (!w->occupied_levels_)
+		return WHEEL_NEVER;
+	if (!w->exact_)
+		look(w);
+	return w->soonest_;
+}
+
+void wheel_advance(struct wheel *w, uint64_t now)
+{
+	struct wheel_timer *past = w->past_;
+
+	if (now < w->now_)
+		return;
+	w->now_ = now;
+	if (past) {
+		w->past_ = NULL;
+		add_due(w, sort_list(past));
+	}
+}
+
+struct wheel_timer *wheel_pop(struct wheel *w)
+{
+	struct wheel_timer *t;
+	uint64_t bound;
+
+	while (bound = w->due_ ? w->due_->expires_ : w->now_, w->soonest_ <= bound && w->occupied_levels_)
+		collect(w, bound);
+	t = w->due_;
+	if (t) {
+		unlink_timer(w, t);
+		w->count_--;
+	}
+	return t;
+}
+
+uint64_t wheel_now(const struct wheel *w)
+{
+	return w->now_;
+}
+
+size_t wheel_count(const struct wheel *w)
+{
+	return w->count_;
+}
+
+/* ------------------------------------------------------------------------------------------------- the checker */
+
+/* Walks one list; adds its timers, all within [least, most], to *seen. Returns what is wrong, NULL if nothing is. */
+static const char *check_list(const struct wheel *w, struct wheel_timer *const *head, uint64_t least, uint64_t most,
+			      size_t *seen)
+{
+	struct wheel_timer *const *back = head;
+
+	for (const struct wheel_timer *t = *head; t; back = &t->next_, t = t->next_) {
+		if (++*seen > w->count_)
+			return "more timers in the lists than are counted";
+		if (t->back_ != back)
+			return "a timer does not point back to what points at it";
+		if (t->expires_ < least)
+			return "a timer lies in a slot that begins after it expires";
+		if (t->expires_ > most)
+			return "a timer is due or past that expires after now";
+		if (t->seq_ > w->seq_)
+			return "a timer has a number of arming that was never given";
+	}
+	return NULL;
+}
+
+static const char *check_slot(const struct wheel *w, unsigned level, unsigned slot, size_t *seen)
+{
+	bool occupied = w->occupied_[level] >> slot & 1;
+	const struct wheel_slot_ *s = &w->slot_[level][slot];
+	uint64_t first = slot_first(w, level, slot);
+	const char *wrong;
+
+	if (occupied == slot_is_empty(s))
+		return "an occupancy bit disagrees with its slot";
+	if (occupied && (level > 0 ? first <= w->cursor_ : first < w->cursor_))
+		return "a slot at the cursor or behind it is not empty";
+	for (unsigned i = 0; i < WHEEL_CHAINS; i++) {
+		wrong = check_list(w, &s->chain[i], first > w->soonest_ ? first : w->soonest_, UINT64_MAX, seen);
+		if (wrong)
+			return wrong;
+	}
+	return NULL;
+}
+
+static const char *check_wheel(const struct wheel *w)
+{
+	size_t seen = 0;
+	const char *wrong;
+
+	if (w->cursor_ > w->now_)
+		return "the cursor is ahead of now";
+	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+		if ((w->occupied_levels_ >> level & 1) != (w->occupied_[level] != 0))
+			return "the bits of the levels disagree with those of the slots";
+		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
+			if ((wrong = check_slot(w, level, slot, &seen)) != NULL)
+				return wrong;
+	}
+	if ((wrong = check_list(w, &w->due_, 0, w->now_, &seen)) != NULL ||
+	    (wrong = check_list(w, &w->past_, 0, w->now_, &seen)) != NULL)
+		return wrong;
+	for (const struct wheel_timer *t = w->due_; t && t->next_; t = t->next_)
+		if (before(t->next_, t))
+			return "the due list is out of order";
+	return seen == w->count_ ? NULL : "fewer timers in the lists than are counted";
+}
+
+int wheel_check(const struct wheel *w, const char **why)
+{
+	const char *wrong = check_wheel(w);
+
+	if (wrong && why)
+		*why = wrong;
+	return wrong ? -EINVAL_ : 0;
+}
