@@ -1,0 +1,394 @@
+/* The life of a coroutine: spawn, run, finish, join; and references to it.
+ *
+ * A reference is a place among the control blocks, the generation of that place, and a few bits of the loop's serial, so
+ * that any number whatever can be looked up: control blocks stay control blocks while the loop lives. A coroutine that has
+ * finished gives its stack back at once; its control block stays only if somebody asked for the reference, until it is
+ * joined or its group ends.
+ *
+ * At the top of the stack lies its home (sched.h): what is needed only while it lives, and is not needed to wake it. */
+#include "sched.h"
+
+/* -------------------------------------------------------------------------------------------------------- references
+ *
+ *	63          32 31      24 23         0
+ *	| generation  | loop     | place      |		generations begin at 1, so 0 is none */
+enum { PLACE_BITS = 24, LOOP_BITS = 8 };
+
+static const uint32_t place_mask = (UINT32_C(1) << PLACE_BITS) - 1;
+
+static uint32_t loop_bits(uint32_t serial)
+{
+	return serial & ((UINT32_C(1) << LOOP_BITS) - 1);
+}
+
+co_ref whorl__ref(const struct co *co)
+{
+	return (co_ref){ (uint64_t)co->gen << 32 | loop_bits(co->loop->serial) << PLACE_BITS | co->index };
+}
+
+/* 0, also for one that is done but kept; -ESRCH; -EPERM outside a loop; -EXDEV after misuse. */
+int whorl__lookup(co_ref ref, struct co **out, const void *site)
+{
+	struct co_loop *l = whorl__loop;
+	uint32_t place = (uint32_t)ref.id & place_mask, bits = (uint32_t)ref.id >> PLACE_BITS;
+	struct co *co;
+
+	if (!l || ref.id == 0)
+		return -ESRCH;
+	if (bits != loop_bits(l->serial)) {
+		if (whorl__ref_alive_elsewhere(ref))
+			return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a coroutine of another runtime");
+		return -ESRCH;
+	}
+	if (place >= l->chunk_count * CHUNK)
+		return -ESRCH;
+	co = &l->chunks[place / CHUNK][place % CHUNK];
+	if (co->state == STATE_FREE || co->gen != ref.id >> 32)
+		return -ESRCH;
+	*out = co;
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------ control blocks */
+
+/* One more slot in the table of chunks; it doubles. */
+static bool chunk_room(struct co_loop *l)
+{
+	size_t room = l->chunk_room ? 2 * l->chunk_room : 16;
+	struct co **chunks;
+
+	if (l->chunk_count < l->chunk_room)
+		return true;
+	chunks = whorl__alloc(l, room * sizeof *chunks);
+	if (!chunks)
+		return false;
+	if (l->chunk_count > 0)
+		memcpy(chunks, l->chunks, l->chunk_count * sizeof *chunks);
+	whorl__free(l, l->chunks, l->chunk_room * sizeof *chunks);
+	l->chunks = chunks;
+	l->chunk_room = room;
+	return true;
+}
+
+static bool chunk_add(struct co_loop *l)
+{
+	size_t first = l->chunk_count * CHUNK;
+	struct co *chunk;
+
+	if (first + CHUNK > place_mask || !chunk_room(l))
+		return false;
+	chunk = whorl__alloc(l, CHUNK * sizeof *chunk);
+	if (!chunk)
+		return false;
+	memset(chunk, 0, CHUNK * sizeof *chunk);
+	for (unsigned i = CHUNK; i-- > 0;) {
+		chunk[i].loop = l;
+		chunk[i].index = (uint32_t)(first + i);
+		chunk[i].next = l->free;
+		l->free = &chunk[i];
+	}
+	l->chunks[l->chunk_count++] = chunk;
+	return true;
+}
+
+static struct co *co_get(struct co_loop *l)
+{
+	struct co *co;
+
+	if (!l->free && !chunk_add(l))
+		return NULL;
+	co = l->free;
+	l->free = co->next;
+	return co;
+}
+
+void whorl__co_free(struct co *co)
+{
+	struct co_loop *l = co->loop;
+
+	co->state = STATE_FREE;
+	co->next = l->free;
+	l->free = co;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- finish */
+
+struct join {
+	struct waiter w;
+	int exit;
+};
+
+static void joined(struct waiter *w, int exit)
+{
+	CONTAINER(w, struct join, w)->exit = exit;
+	whorl__wake(w, 0);
+}
+
+static void put_last_stack(struct co_loop *l)
+{
+	if (l->last_stack.low)
+		whorl__stack_put(&l->stacks, &l->last_stack);
+	l->last_stack.low = NULL;
+}
+
+/* Tells everybody who waits for this: the joiner, the one that waits for its start, the group. */
+static void tell(struct co *co)
+{
+	struct waiter *starter = first_waiter(&co->starters), *joiner;
+
+	if (starter)
+		whorl__start_failed(starter, co->exit);
+	list_remove(&co->sibling);
+	whorl__child_done(co);
+	joiner = first_waiter(&co->joiners);
+	if (joiner) {
+		co->keep = false;
+		joined(joiner, co->exit);
+	}
+}
+
+/* It still runs on its stack, which therefore is put back by the next that needs one or finishes. */
+static _Noreturn void finish(struct co *co, int rc)
+{
+	struct co_loop *l = co->loop;
+	struct co *next;
+
+	whorl__close_all(co);
+	whorl__give_back(co);
+	co->exit = rc;
+	co->was_cancelled = co->home->root.effective;
+	if (co->home->exit_out)
+		*co->home->exit_out = rc;
+	wheel_disarm(&l->wheel, &co->timer);
+	tell(co);
+	if (co == l->main)
+		l->main = NULL;
+	co->state = STATE_DONE;
+	co->home = NULL;
+	l->stats.live--;
+	if (co->keep && co->group != &l->detached)
+		list_append(&co->group->done, &co->sibling);
+	else
+		whorl__co_free(co);
+	put_last_stack(l);
+	l->last_stack = co->fiber.stack;
+	next = whorl__next_ready(l);
+	if (!next)
+		l->current = NULL;
+	whorl__fiber_exit(next ? next->on : l->on, NULL);
+}
+
+static void run(void *arg, void *value)
+{
+	struct co *co = arg;
+
+	(void)value;
+	finish(co, co->home->fn(co->home->arg));
+}
+
+/* --------------------------------------------------------------------------------------------------------------- spawn */
+
+static bool bad_attr(const struct co_attr *attr)
+{
+	return attr->priority < CO_PRIO_LOW || attr->priority > CO_PRIO_HIGH ||
+	       (attr->flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH));
+}
+
+static size_t home_size(void)
+{
+	return (sizeof(struct home) + 63) & ~(size_t)63;
+}
+
+static void make_home(struct co *co, struct group *g, const struct spawn *what, const char *name)
+{
+	struct home *home = (struct home *)(void *)(whorl__stack_top(&co->fiber.stack) - home_size());
+
+	co->home = home;
+	memset(home, 0, sizeof *home);
+	whorl__node_root(&home->root, g->node, co);
+	home->fn = what->fn;
+	home->arg = what->arg;
+	home->exit_out = what->exit_out;
+	if (name)
+		strncpy(home->name, name, sizeof home->name - 1);
+	co->fiber.name = home->name;
+	co->fiber.site = what->site;
+	co->scope = &home->root;
+}
+
+static void co_init(struct co *co, struct group *g, const struct spawn *what, const struct co_attr *attr)
+{
+	struct whorl__stack stack = co->fiber.stack;
+
+	co->gen++;
+	co->gen += co->gen == 0;
+	co->waiter = NULL;
+	list_init(&co->joiners);
+	list_init(&co->starters);
+	co->group = g;
+	co->admitted = NULL;
+	co->local = NULL;
+	co->priority = (signed char)attr->priority;
+	co->keep = co->was_cancelled = co->stormed = false;
+	co->streak = co->checkpoints = co->ignored = co->depth = 0;
+	make_home(co, g, what, attr->name);
+	whorl__fiber_init(&co->fiber, &stack, home_size(), attr->flags, run, co);
+	co->fiber.name = co->home->name;
+	co->fiber.site = what->site;
+	co->on = &co->fiber;
+}
+
+int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, struct co **out)
+{
+	const struct co_attr *attr = what->attr ? what->attr : &l->opt.attr;
+	struct co *co;
+	int rc;
+
+	if (!what->fn || bad_attr(attr))
+		return -EINVAL;
+	co = co_get(l);
+	if (!co)
+		return -ENOMEM;
+	put_last_stack(l);
+	rc = whorl__stack_get(&l->stacks, attr->stack_size ? attr->stack_size : l->opt.attr.stack_size, &co->fiber.stack);
+	if (rc < 0) {
+		whorl__co_free(co);
+		return rc;
+	}
+	co_init(co, g, what, attr);
+	list_append(&g->live, &co->sibling);
+	g->running++;
+	l->stats.live++;
+	l->stats.spawned++;
+	whorl__make_ready(co);
+	*out = co;
+	return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- join */
+
+static void take_record(struct co *co, int *exit)
+{
+	*exit = co->exit;
+	list_remove(&co->sibling);
+	whorl__co_free(co);
+}
+
+static int wait_for_exit(struct co *co, struct co *target, co_ns abs, int *exit)
+{
+	struct join join = { .exit = 0 };
+	int rc;
+
+	whorl__wait_for(&join.w, co, "a coroutine to end", abs, -ETIMEDOUT);
+	list_append(&target->joiners, &join.w.link);
+	rc = whorl__park(&join.w);
+	*exit = join.exit;
+	return whorl__outcome(co, rc);
+}
+
+static int join_until(co_ref ref, int *exit_code, co_ns abs, const void *frame, const void *site)
+{
+	struct co *co = whorl__self(), *target;
+	int rc, exit = 0;
+
+	if (!co)
+		return -EPERM;
+	rc = whorl__point(co, frame);
+	if (rc == 0)
+		rc = whorl__lookup(ref, &target, site);
+	if (rc < 0)
+		return rc;
+	if (target == co)
+		return -EDEADLK;
+	if (!list_empty(&target->joiners))
+		return -EBUSY;
+	if (target->state == STATE_DONE)
+		take_record(target, &exit);
+	else if (abs != CO_FOREVER && abs <= whorl__clock(co->loop))
+		return -ETIMEDOUT;
+	else
+		rc = wait_for_exit(co, target, abs, &exit);
+	if (rc == 0 && exit_code)
+		*exit_code = exit;
+	return rc;
+}
+
+FRAMED int co_join(co_ref ref, int *exit_code)
+{
+	return join_until(ref, exit_code, CO_FOREVER, FRAME(), SITE());
+}
+
+FRAMED int co_join_until(co_ref ref, int *exit_code, co_ns abs)
+{
+	return join_until(ref, exit_code, abs, FRAME(), SITE());
+}
+
+/* ------------------------------------------------------------------------------------------------- cancel and questions */
+
+int co_cancel(co_ref ref, int err)
+{
+	struct co *co;
+	int rc;
+
+	if (whorl__bad_err(err))
+		return -EINVAL;
+	rc = whorl__lookup(ref, &co, SITE());
+	if (rc < 0)
+		return rc;
+	if (co->state == STATE_DONE)
+		return -ESRCH;
+	whorl__cancel(&co->home->root, CO_CAUSE_EXPLICIT, err, SITE());
+	return 0;
+}
+
+bool co_was_cancelled(co_ref ref)
+{
+	struct co *co;
+
+	if (whorl__lookup(ref, &co, SITE()) < 0)
+		return false;
+	return co->state == STATE_DONE ? co->was_cancelled : co->home->root.effective;
+}
+
+co_ref co_self(void)
+{
+	struct co *co = whorl__self();
+
+	return co ? whorl__ref(co) : (co_ref){ 0 };
+}
+
+const char *whorl__name(const struct co *co)
+{
+	return co->home ? co->home->name : "";
+}
+
+const char *co_name(co_ref ref)
+{
+	struct co *co;
+
+	return whorl__lookup(ref, &co, SITE()) < 0 || co->state == STATE_DONE ? NULL : whorl__name(co);
+}
+
+void co_set_local(void *ptr)
+{
+	struct co *co = whorl__self();
+
+	if (co)
+		co->local = ptr;
+}
+
+void *co_local(void)
+{
+	struct co *co = whorl__self();
+
+	return co ? co->local : NULL;
+}
+
+size_t co_stack_used(co_ref ref)
+{
+	struct co *co;
+
+	if (whorl__lookup(ref, &co, SITE()) < 0 || co->state == STATE_DONE)
+		return 0;
+	return whorl__stack_used(&co->fiber.stack);
+}

@@ -1,0 +1,506 @@
+/* The loop: opening, passes, waiting, the end; and co_run, which is written with co_loop_*.
+ *
+ * A pass looks at the timers and then runs coroutines until its budget of switches is used up or nobody is ready.
+ * Coroutines switch straight to the next in the queue; the loop's own stack is only reached between passes. On the real clock
+ * the budget is BUDGET switches, so the clock is read at least that often; on the virtual one it is the length of
+ * the queue, so that what is woken in a pass runs in the next, in the same order every time.
+ *
+ * Between passes with nothing to do the loop waits on one timerfd, armed for the instant wheel_next names. Timers of a
+ * timerfd are precise without PR_SET_TIMERSLACK, and a guest's event loop can poll it. The virtual clock does not wait: it
+ * jumps to the next timer. */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "sched.h"
+
+enum { BUDGET = 64, SPIN = 1000000 };
+
+#define DEFAULT_GRACE CO_SEC(5)
+#define DEFAULT_WATCHDOG CO_SEC(10)
+
+WHORL__TLS struct co_loop *whorl__loop;
+
+/* ------------------------------------------------------------------------------------------------------- all the loops
+ *
+ * Only to tell a mistake (an object of another runtime) from a stale reference, and to keep what a stuck coroutine still
+ * uses reachable for leak checkers. */
+static pthread_mutex_t loops_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct co_loop *loops, *stuck_loops;
+static uint32_t last_serial;
+
+static void enlist(struct co_loop *l)
+{
+	pthread_mutex_lock(&loops_lock);
+	l->serial = ++last_serial;
+	l->next = loops;
+	loops = l;
+	pthread_mutex_unlock(&loops_lock);
+}
+
+static void delist(struct co_loop *l, bool stuck)
+{
+	struct co_loop **at = &loops;
+
+	pthread_mutex_lock(&loops_lock);
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	if (stuck) {
+		l->next = stuck_loops;
+		stuck_loops = l;
+	}
+	pthread_mutex_unlock(&loops_lock);
+}
+
+static bool alive(uint32_t serial, uint32_t mask)
+{
+	struct co_loop *l;
+
+	pthread_mutex_lock(&loops_lock);
+	for (l = loops; l && ((l->serial ^ serial) & mask); l = l->next)
+		;
+	pthread_mutex_unlock(&loops_lock);
+	return l != NULL;
+}
+
+bool whorl__loop_alive(uint32_t serial)
+{
+	return alive(serial, UINT32_MAX);
+}
+
+bool whorl__ref_alive_elsewhere(co_ref ref)
+{
+	return alive((uint32_t)ref.id >> 24, 0xff);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- memory */
+
+static void *system_alloc(size_t size, void *ctx)
+{
+	(void)ctx;
+	return malloc(size);
+}
+
+static void system_free(void *ptr, size_t size, void *ctx)
+{
+	(void)size;
+	(void)ctx;
+	free(ptr);
+}
+
+void *whorl__alloc(struct co_loop *l, size_t size)
+{
+	return l->opt.alloc.alloc(size, l->opt.alloc.ctx);
+}
+
+void whorl__free(struct co_loop *l, void *ptr, size_t size)
+{
+	if (ptr)
+		l->opt.alloc.free(ptr, size, l->opt.alloc.ctx);
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- open */
+
+static bool bad_options(const struct co_options *o)
+{
+	return (unsigned)o->clock > CO_CLOCK_VIRTUAL || o->grace < 0 || o->slack < 0 || o->watchdog < 0 ||
+	       !o->alloc.alloc != !o->alloc.free || o->attr.priority < CO_PRIO_LOW || o->attr.priority > CO_PRIO_HIGH ||
+	       (o->attr.flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH)) ||
+	       (o->flags & ~(CO_OPT_NO_GUARD_PROBE | CO_OPT_NO_SEGV_REPORT));
+}
+
+static struct co_options with_defaults(const struct co_options *opt)
+{
+	struct co_options o = opt ? *opt : (struct co_options){ .clock = CO_CLOCK_MONOTONIC };
+
+	if (!o.alloc.alloc)
+		o.alloc = (struct co_alloc){ system_alloc, system_free, NULL };
+	if (o.grace == 0)
+		o.grace = DEFAULT_GRACE;
+	if (o.watchdog == 0)
+		o.watchdog = DEFAULT_WATCHDOG;
+	return o;
+}
+
+static void loop_init(struct co_loop *l, const struct co_options *o)
+{
+	memset(l, 0, offsetof(struct co_loop, wheel));
+	l->opt = *o;
+	if (o->attr.name) {
+		strncpy(l->name, o->attr.name, sizeof l->name - 1);
+		l->opt.attr.name = l->name;
+	}
+	l->virtual_clock = o->clock == CO_CLOCK_VIRTUAL;
+	l->guest = true;
+	l->ready.end = &l->ready.first;
+	l->fd_armed = CO_FOREVER;
+	l->latest = INT64_MIN;
+	if (l->virtual_clock)
+		l->latest = o->now ? o->now(o->now_ctx) : 0;
+	l->now = whorl__clock(l);
+	whorl__group_init(&l->detached, &l->root, CO_GROUP_COLLECT);
+	whorl__node_root(&l->root, NULL, NULL);
+	l->root.group = &l->detached;
+	wheel_timer_init(&l->grace);
+	wheel_init(&l->wheel, scope_tick(l->now));
+	whorl__stack_pool_init(&l->stacks, o->flags & CO_OPT_NO_GUARD_PROBE);
+}
+
+int co_loop_open(co_loop **out, const struct co_options *opt)
+{
+	struct co_options o;
+	struct co_loop *l;
+	int rc;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	if (whorl__loop)
+		return -EBUSY;
+	if (opt && bad_options(opt))
+		return -EINVAL;
+	o = with_defaults(opt);
+	l = o.alloc.alloc(sizeof *l, o.alloc.ctx);
+	if (!l)
+		return -ENOMEM;
+	loop_init(l, &o);
+	l->timer_fd = timerfd_create(o.clock == CO_CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC,
+				     TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->timer_fd < 0) {
+		rc = -errno;
+		goto no_fd;
+	}
+	if (!(o.flags & CO_OPT_NO_SEGV_REPORT)) {
+		rc = whorl__overflow_watch();
+		if (rc < 0)
+			goto no_watch;
+	}
+	enlist(l);
+	*out = l;
+	return 0;
+no_watch:
+	close(l->timer_fd);
+no_fd:
+	whorl__free(l, l, sizeof *l);
+	return rc;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- a pass */
+
+/* Lets everything happen that is due. What a coroutine has left to fire in the same batch joins it in order. */
+static void look_at_timers(struct co_loop *l)
+{
+	struct wheel_timer *t;
+
+	l->now = whorl__clock(l);
+	wheel_advance(&l->wheel, scope_tick(l->now));
+	while ((t = wheel_pop(&l->wheel)) != NULL) {
+		struct co *co = WHEEL_CONTAINER(t, struct co, timer);
+
+		l->quiet_passes = 0;
+		if (t == &l->grace) {
+			l->grace_over = true;
+			continue;
+		}
+		whorl__expire(co, wheel_expires(t));
+		whorl__arm(co);
+		if (wheel_armed(t) && wheel_expires(t) <= wheel_now(&l->wheel))
+			wheel_advance(&l->wheel, wheel_now(&l->wheel));
+	}
+}
+
+/* Nobody can run: the one that waits for just this goes on, or else time goes on to the next timer. */
+static void jump(struct co_loop *l)
+{
+	while (!l->ready.first) {
+		co_ns next = tick_time(wheel_next(&l->wheel));
+
+		if (l->settler) {
+			struct waiter *w = l->settler;
+
+			l->settler = NULL;
+			whorl__wake(w, 0);
+			return;
+		}
+		if (next == CO_FOREVER)
+			return;
+		if (next > l->latest)
+			l->latest = next;
+		look_at_timers(l);
+		if (l->grace_over)
+			return;
+	}
+}
+
+static void report_spin(struct co_loop *l)
+{
+	const struct co *co = l->ready.first;
+
+	whorl__report(l, CO_REPORT_SPIN, co->fiber.site,
+		      "virtual time stands still: after %d passes coroutine '%s' is still runnable", SPIN, whorl__name(co));
+}
+
+static void pass(struct co_loop *l)
+{
+	struct co *first;
+
+	whorl__loop = l;
+	l->on = whorl__fiber_running();
+	l->stats.passes++;
+	look_at_timers(l);
+	if (l->virtual_clock) {
+		jump(l);
+		if (++l->quiet_passes == SPIN && l->ready.first)
+			report_spin(l);
+	}
+	l->budget = l->virtual_clock ? (unsigned)l->ready.length : BUDGET;
+	first = whorl__next_ready(l);
+	if (first)
+		whorl__fiber_switch(first->on, NULL);
+	whorl__loop = NULL;
+}
+
+/* When the next pass has something to do: an instant, at most l->now if at once. */
+static co_ns next_work(struct co_loop *l)
+{
+	co_ns next;
+
+	if (l->ready.first)
+		return l->now;
+	next = tick_time(wheel_next(&l->wheel));
+	return l->virtual_clock && (next < CO_FOREVER || l->settler) ? l->now : next;
+}
+
+/* Makes timer_fd readable at that instant; it stays so until armed anew. An injected clock goes at a pace of its own:
+ * for that one the wait is relative, and looked at again. */
+static void arm_fd(struct co_loop *l, co_ns at)
+{
+	struct itimerspec its = { .it_value = { 0, 0 } };
+	bool relative = l->opt.now || at <= l->now;
+	co_ns value = at <= l->now ? 1 : relative ? at - l->now : at;
+
+	if (at == l->fd_armed || (at <= l->now && l->fd_armed <= l->now && !l->opt.now))
+		return;
+	if (at != CO_FOREVER) {
+		its.it_value.tv_sec = value / 1000000000;
+		its.it_value.tv_nsec = value % 1000000000;
+	}
+	timerfd_settime(l->timer_fd, relative ? 0 : TFD_TIMER_ABSTIME, &its, NULL);
+	l->fd_armed = l->opt.now ? INT64_MIN : at;
+}
+
+int co_loop_run_once(co_loop *l)
+{
+	co_ns next;
+
+	if (!l)
+		return -EINVAL;
+	if (whorl__loop)
+		return -EBUSY;
+	pass(l);
+	next = next_work(l);
+	if (l->guest || next > l->now)
+		arm_fd(l, next);
+	return next <= l->now;
+}
+
+int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
+{
+	struct co *co;
+	int rc;
+
+	if (!l)
+		return -EINVAL;
+	if (l->root.effective)
+		return -ECANCELED;
+	rc = whorl__spawn(l, &l->detached, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() }, &co);
+	if (rc == 0 && !whorl__loop)
+		arm_fd(l, l->now);
+	return rc;
+}
+
+int co_loop_fd(const co_loop *l)
+{
+	return l ? l->timer_fd : -EINVAL;
+}
+
+co_ns co_loop_timeout(const co_loop *l)
+{
+	struct co_loop *loop = (struct co_loop *)(uintptr_t)l;	/* wheel_next may put its house in order */
+	co_ns next, now;
+
+	if (!l)
+		return CO_FOREVER;
+	next = next_work(loop);
+	if (next == CO_FOREVER || next <= l->now)
+		return next == CO_FOREVER ? CO_FOREVER : 0;
+	now = whorl__clock(loop);
+	return next > now ? next - now : 0;
+}
+
+size_t co_loop_live(const co_loop *l)
+{
+	return l ? l->stats.live : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- the end */
+
+static void shut_down(struct co_loop *l, int err)
+{
+	l->shutting_down = true;
+	whorl__loop = l;	/* hooks may be called, and ask */
+	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, err, NULL);
+	whorl__loop = NULL;
+	if (l->opt.grace != CO_FOREVER)
+		wheel_arm(&l->wheel, &l->grace, scope_tick(sat_add(whorl__clock(l), l->opt.grace)));
+}
+
+/* One report on all that live. */
+static void report_all(struct co_loop *l, enum co_report kind, const char *headline)
+{
+	char buf[4096];
+	struct text t = { buf, buf + sizeof buf };
+	size_t shown = 0;
+
+	whorl__print(&t, "%s: %zu live", headline, l->stats.live);
+	for (size_t i = 0; i < l->chunk_count * CHUNK && t.end - t.at > 256; i++) {
+		const struct co *co = &l->chunks[i / CHUNK][i % CHUNK];
+
+		if (co->state == STATE_FREE || co->state == STATE_DONE)
+			continue;
+		whorl__print(&t, "\n  ");
+		whorl__describe(&t, co);
+		shown++;
+	}
+	if (shown < l->stats.live)
+		whorl__print(&t, "\n  and %zu more", l->stats.live - shown);
+	whorl__report(l, kind, NULL, "%s", buf);
+}
+
+/* False: nothing will ever happen again. */
+static bool wait(struct co_loop *l)
+{
+	struct pollfd p = { .fd = l->timer_fd, .events = POLLIN };
+
+	if (next_work(l) == CO_FOREVER)
+		return false;
+	poll(&p, 1, -1);	/* EINTR: look again */
+	return true;
+}
+
+/* Until main has returned and all others have ended; or -EDEADLK, -ETIMEDOUT. */
+static int run_to_the_end(struct co_loop *l)
+{
+	int rc = 0;
+
+	while (l->stats.live > 0) {
+		if (!l->main && !l->shutting_down)
+			shut_down(l, 0);
+		if (co_loop_run_once(l) > 0 && !l->grace_over)
+			continue;
+		if (l->stats.live == 0 || (!l->main && !l->shutting_down))
+			continue;
+		if (l->grace_over || (l->shutting_down && next_work(l) == CO_FOREVER)) {
+			report_all(l, CO_REPORT_STUCK_AT_EXIT, "stuck at exit, memory kept");
+			return rc ? rc : -ETIMEDOUT;
+		}
+		if (!wait(l)) {
+			report_all(l, CO_REPORT_DEADLOCK, "deadlock");
+			rc = -EDEADLK;
+			shut_down(l, EDEADLK);
+		}
+	}
+	return rc;
+}
+
+static void free_loop(struct co_loop *l)
+{
+	struct node *n;
+	struct group *g;
+
+	for (size_t i = 0; i < l->chunk_count; i++)
+		whorl__free(l, l->chunks[i], CHUNK * sizeof **l->chunks);
+	whorl__free(l, l->chunks, l->chunk_room * sizeof *l->chunks);
+	while ((n = l->free_nodes) != NULL) {
+		l->free_nodes = n->next;
+		whorl__free(l, n, sizeof *n);
+	}
+	while ((g = l->free_groups) != NULL) {
+		l->free_groups = g->next;
+		whorl__free(l, g, sizeof *g);
+	}
+	whorl__free(l, l, sizeof *l);
+}
+
+/* What still lives is stuck, and everything it may touch stays. */
+static void dispose(struct co_loop *l)
+{
+	bool stuck = l->stats.live > 0;
+
+	if (!(l->opt.flags & CO_OPT_NO_SEGV_REPORT))
+		whorl__overflow_unwatch();
+	close(l->timer_fd);
+	delist(l, stuck);
+	if (stuck)
+		return;
+	if (l->last_stack.low)
+		whorl__stack_put(&l->stacks, &l->last_stack);
+	whorl__stack_pool_fini(&l->stacks);
+	free_loop(l);
+}
+
+int co_loop_close(co_loop *l)
+{
+	int rc;
+
+	if (!l)
+		return -EINVAL;
+	if (whorl__loop)
+		return -EBUSY;
+	l->guest = false;
+	rc = run_to_the_end(l);
+	dispose(l);
+	return rc;
+}
+
+int co_run(co_fn *main_fn, void *arg, const struct co_options *opt, int *exit_code)
+{
+	struct co_loop *l;
+	int rc, exit = 0;
+
+	if (!main_fn)
+		return -EINVAL;
+	rc = co_loop_open(&l, opt);
+	if (rc < 0)
+		return rc;
+	rc = whorl__spawn(l, &l->detached, &(struct spawn){ .fn = main_fn, .arg = arg, .site = SITE(), .exit_out = &exit },
+			  &l->main);
+	if (rc == 0)
+		rc = co_loop_close(l);
+	else
+		dispose(l);
+	if (exit_code)
+		*exit_code = exit;
+	return rc;
+}
+
+int co_stats(struct co_stats *out)
+{
+	struct co_loop *l = whorl__loop;
+
+	if (!out)
+		return -EINVAL;
+	if (!l)
+		return -EPERM;
+	*out = l->stats;
+	out->timers = wheel_count(&l->wheel);
+	out->stacks_madvise = l->stacks.in_use[WHORL__GUARD_MADVISE];
+	out->stacks_mprotect = l->stacks.in_use[WHORL__GUARD_MPROTECT];
+	out->stacks_canary = l->stacks.in_use[WHORL__GUARD_CANARY];
+	out->stack_mapped = l->stacks.mapped;
+	return 0;
+}

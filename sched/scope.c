@@ -1,0 +1,616 @@
+/* Scopes: the tree of deadlines and cancellation.
+ *
+ *	loop root ── group of detached ──┬─ root of a coroutine ── scope ── group ──┬─ root of a child ── scope
+ *	                                 │                                          └─ root of a child ── shield ── scope
+ *	                                 └─ root of a coroutine
+ *
+ * Cancelling a node makes it `effective` and with it everything inward, up to but without the shields on the way; each
+ * coroutine whose innermost scope became effective is woken. That walk is the only place that writes `effective` after a
+ * scope's begin, so a cancellation point needs no walk. It is a loop over a work list, not a recursion: trees may be deep.
+ *
+ * The user's object holds a node's address and generation. Whatever happened to the node meanwhile, and whatever became of
+ * the frame the object was in, the two are compared before anything is believed. */
+#include "sched.h"
+
+/* co_scope.magic_: the state of the object. 0 is a fresh one. */
+enum { PRESET = 0x5c01, OPEN, CLOSED, REFUSED, NO_MEMORY };
+
+/* co_scope.bits_ */
+enum { BIT_SHIELD = 1, BIT_OUTER = 2, BIT_CAUGHT = 4, BIT_RELATIVE = 8, BIT_ABSOLUTE = 16 };
+
+_Static_assert(sizeof(co_scope) == 8 * sizeof(uintptr_t), "part of the interface");
+
+/* --------------------------------------------------------------------------------------------------- nodes and memory */
+
+void whorl__node_root(struct node *n, struct node *parent, struct co *owner)
+{
+	*n = (struct node){
+		.parent = parent,
+		.owner = owner,
+		.deadline = CO_FOREVER,
+		.nearest = TICK_NEVER,
+		.effective = parent && parent->effective,
+	};
+}
+
+/* The coroutine's own first, in order; then from the loop; then the spare one, which is born cancelled. */
+static struct node *node_get(struct co *co)
+{
+	struct co_loop *l = co->loop;
+	struct node *n = l->free_nodes;
+
+	if (co->depth < INLINE_NODES)
+		return &co->home->nodes[co->depth++];
+	if (n)
+		l->free_nodes = n->next;
+	else
+		n = whorl__alloc(l, sizeof *n);
+	if (n) {
+		co->depth++;
+		return n;
+	}
+	return co->home->spare.gen ? NULL : &co->home->spare;
+}
+
+static void node_put(struct co *co, struct node *n)
+{
+	n->gen = 0;
+	if (n == &co->home->spare)
+		return;
+	if (--co->depth >= INLINE_NODES) {
+		n->next = co->loop->free_nodes;
+		co->loop->free_nodes = n;
+	}
+}
+
+/* After a deadline or a cause changed: from here inward. */
+static void refresh_nearest(struct node *n)
+{
+	for (; n && n->user; n = n->inner) {
+		uint64_t own = n->cause ? TICK_NEVER : scope_tick(n->deadline);
+
+		n->nearest = own < n->parent->nearest ? own : n->parent->nearest;
+	}
+}
+
+/* ------------------------------------------------------------------------------------------------------------ cancel */
+
+struct work {
+	struct node *first, **end;
+};
+
+static void work_add(struct work *work, struct node *n)
+{
+	n->effective = true;
+	n->next = NULL;
+	*work->end = n;
+	work->end = &n->next;
+}
+
+/* From a node that became effective inward, to the innermost or a shield; the children of groups on the way go to the work
+ * list in the order in which they were spawned. */
+static void spread(struct work *work, struct node *from)
+{
+	for (struct node *n = from; n; n = n->inner) {
+		if (n != from && (n->shield || n->effective))
+			return;
+		n->effective = true;
+		for (struct link *c = n->group ? n->group->live.next : NULL; c && c != &n->group->live; c = c->next) {
+			struct node *root = &CONTAINER(c, struct co, sibling)->home->root;
+
+			if (!root->effective)
+				work_add(work, root);
+		}
+	}
+	if (from->owner && from->owner->waiter && !from->owner->waiter->deaf)
+		whorl__wake(from->owner->waiter, -ECANCELED);
+}
+
+void whorl__cancel(struct node *n, enum co_cause_kind kind, int err, const void *site)
+{
+	struct work work = { .end = &work.first };
+
+	if (n->cause)
+		return;
+	n->cause = (unsigned char)kind;
+	n->cause_err = err;
+	n->cause_site = site ? site : n->site;
+	refresh_nearest(n);
+	if (n->effective)
+		return;
+	for (work_add(&work, n); work.first;) {
+		n = work.first;
+		work.first = n->next;
+		if (!work.first)
+			work.end = &work.first;
+		spread(&work, n);
+	}
+}
+
+/* A scope was found overdue: so are those around it that the loop has not looked at yet, and the outermost shall win. */
+static void expire_outward(struct node *n, co_ns now)
+{
+	for (; n; n = n->parent)
+		if (!n->cause && n->deadline <= now)
+			whorl__cancel(n, CO_CAUSE_DEADLINE, 0, NULL);
+}
+
+bool whorl__bad_err(int err)
+{
+	return err < 0 || err == ECANCELED || err == ETIMEDOUT;
+}
+
+/* ----------------------------------------------------------------------------------------------------- begin and end */
+
+static bool is_fresh(const co_scope *s)
+{
+	return s->magic_ == PRESET || (s->magic_ == 0 && !s->node_ && !s->gen_ && !s->loop_ && !s->bits_ && !s->kind_);
+}
+
+static co_ns first_deadline(const co_scope *s, co_ns abs, co_ns now)
+{
+	co_ns preset = CO_FOREVER;
+
+	if (s->bits_ & BIT_ABSOLUTE)
+		preset = s->preset_;
+	else if (s->bits_ & BIT_RELATIVE)
+		preset = s->preset_ == CO_FOREVER ? CO_FOREVER : sat_add(now, s->preset_);
+	return preset < abs ? preset : abs;
+}
+
+static void node_open(struct node *n, struct co *co, struct group *group, co_ns abs, bool shield)
+{
+	*n = (struct node){
+		.parent = co->scope,
+		.owner = co,
+		.group = group,
+		.gen = ++co->loop->next_gen,
+		.deadline = abs,
+		.shield = shield,
+		.effective = !shield && co->scope->effective,
+	};
+	co->scope->inner = n;
+	co->scope = n;
+}
+
+/* 0: the scope is open, maybe cancelled. -ENOMEM: cancelled for want of a node. -EINVAL: refused after misuse. */
+int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, const void *site)
+{
+	struct co *co = whorl__self();
+	bool shield = flags & CO_SHIELD, due;
+	struct node *n;
+	co_ns now;
+
+	if (!is_fresh(s))
+		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "begin of a scope that is open, over or garbage");
+	if (!co || (flags & ~CO_SHIELD)) {
+		s->magic_ = REFUSED;
+		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "begin of a scope %s",
+				     co ? "with an unknown flag" : "outside a coroutine");
+	}
+	now = abs == CO_FOREVER && s->magic_ == 0 ? 0 : whorl__clock(co->loop);
+	abs = first_deadline(s, abs, now);
+	if (shield && abs == CO_FOREVER) {
+		s->magic_ = REFUSED;
+		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site, "a shield without an end");
+	}
+	due = abs <= now && abs != CO_FOREVER;
+	n = node_get(co);
+	s->loop_ = co->loop->serial;
+	s->bits_ = shield ? BIT_SHIELD : 0;
+	if (!n) {
+		s->magic_ = NO_MEMORY;
+		return -ENOMEM;
+	}
+	node_open(n, co, group, abs, shield);
+	n->user = s;
+	n->site = site;
+	refresh_nearest(n);
+	s->magic_ = OPEN;
+	s->node_ = n;
+	s->gen_ = n->gen;
+	if (n == &co->home->spare)
+		whorl__cancel(n, CO_CAUSE_EXPLICIT, ENOMEM, NULL);
+	else if (s->kind_)
+		whorl__cancel(n, CO_CAUSE_EXPLICIT, s->err_, s->site_);
+	if (due)
+		expire_outward(n, now);
+	return n == &co->home->spare ? -ENOMEM : 0;
+}
+
+/* Takes the innermost scope off. What its end returns is judged now, and kept in the object, if there is one to trust. */
+void whorl__close(struct node *n, co_scope *s)
+{
+	struct co *co = n->owner;
+
+	if (s) {
+		s->magic_ = CLOSED;
+		s->kind_ = n->cause;
+		s->err_ = n->cause_err;
+		s->site_ = n->cause_site;
+		if (!n->shield && n->parent->effective)
+			s->bits_ |= BIT_OUTER;
+	}
+	co->scope = n->parent;
+	co->scope->inner = NULL;
+	node_put(co, n);
+}
+
+int whorl__judge(co_scope *s, int rc)
+{
+	if (rc != -ECANCELED || (s->bits_ & BIT_OUTER) || !s->kind_)
+		return rc;
+	s->bits_ |= BIT_CAUGHT;
+	return s->kind_ == CO_CAUSE_DEADLINE ? -ETIMEDOUT : -s->err_;
+}
+
+/* A scope that got no node: there was none for its spare either, so an outer one of this coroutine is cancelled. */
+void whorl__close_without_node(co_scope *s)
+{
+	s->magic_ = CLOSED;
+	s->kind_ = CO_CAUSE_EXPLICIT;
+	s->err_ = ENOMEM;
+	if (!(s->bits_ & BIT_SHIELD))
+		s->bits_ |= BIT_OUTER;
+}
+
+/* ------------------------------------------------------------------------------------------------- scopes left behind */
+
+/* Closes the innermost, which nobody will end any more; a group's children are cancelled and awaited first. */
+static void close_left(struct co *co, struct node *n)
+{
+	struct group *g = n->group;
+
+	if (g) {
+		whorl__cancel(n, CO_CAUSE_EXPLICIT, 0, NULL);
+		whorl__group_drain(g, co);
+		whorl__group_free(co->loop, g);
+	}
+	whorl__close(n, NULL);
+}
+
+static void report_left(const struct node *n, const char *how)
+{
+	if (n->group)
+		whorl__misuse(CO_MISUSE_GROUP, 0, n->site, "a group was left open%s", how);
+	else
+		whorl__misuse(CO_MISUSE_SCOPE_LEAKED, 0, n->site, "a scope was left open%s", how);
+}
+
+void whorl__leaked_frames(struct co *co, const char *frame)
+{
+	uintptr_t low = (uintptr_t)co->fiber.stack.low;
+
+	while ((uintptr_t)co->scope->user - low < (uintptr_t)frame - low) {
+		report_left(co->scope, " by a function that has returned");
+		close_left(co, co->scope);
+	}
+}
+
+void whorl__close_all(struct co *co)
+{
+	while (co->scope->user) {
+		report_left(co->scope, " by a coroutine that has returned");
+		close_left(co, co->scope);
+	}
+}
+
+/* Closes what was begun inside `n` and not ended. */
+void whorl__close_inner(struct co *co, struct node *n)
+{
+	char inner_site[128];
+
+	while (co->scope != n) {
+		co_site_format(co->scope->site, inner_site, sizeof inner_site);
+		whorl__misuse(CO_MISUSE_SCOPE_ORDER, 0, n->site,
+			      "end of a scope before one inside it, which began at %s", inner_site);
+		close_left(co, co->scope);
+	}
+}
+
+/* ---------------------------------------------------------------------------------------------------- the user's object */
+
+int whorl__find(const co_scope *s, struct node **out, const void *site)
+{
+	struct co_loop *l = whorl__loop;
+	struct node *n;
+
+	if (!s)
+		return -EINVAL;
+	if (s->magic_ == CLOSED || s->magic_ == REFUSED)
+		return FIND_OVER;
+	if (s->magic_ == NO_MEMORY)
+		return FIND_NO_NODE;
+	if (is_fresh(s))
+		return FIND_FRESH;
+	if (s->magic_ != OPEN)
+		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "no scope: garbage");
+	if (!l)
+		return -EPERM;
+	if (s->loop_ != l->serial) {
+		if (whorl__loop_alive(s->loop_))
+			return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a scope of another runtime");
+		return FIND_OVER;
+	}
+	n = s->node_;
+	if (n->gen != s->gen_)
+		return FIND_OVER;
+	if (n->user != s)
+		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "a copy of a scope");
+	*out = n;
+	return 0;
+}
+
+bool whorl__open_here(const co_scope *s)
+{
+	const struct node *n = s->node_;
+
+	return s->magic_ == OPEN && n->gen == s->gen_ && n->user == s;
+}
+
+bool whorl__closed_behind(const co_scope *s)
+{
+	return s->magic_ == OPEN || s->magic_ == REFUSED;
+}
+
+/* Closes an open scope of this coroutine. 0: closed by this call; FIND_OVER: earlier, silently; negative: misuse. */
+static int close_scope(co_scope *s, const void *frame, const void *site)
+{
+	struct co *co = whorl__self();
+	struct node *n = NULL;
+	int rc = whorl__find(s, &n, site);
+
+	if (rc == FIND_NO_NODE) {
+		whorl__close_without_node(s);
+		return 0;
+	}
+	if (rc == FIND_FRESH || (rc == FIND_OVER && !whorl__closed_behind(s)))
+		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "end of a scope that is not open");
+	if (rc)
+		return rc;
+	if (n->owner != co)
+		return whorl__misuse(CO_MISUSE_SCOPE_OWNER, -EINVAL, site, "end of another coroutine's scope");
+	whorl__check_frames(co, frame);
+	whorl__close_inner(co, n);
+	whorl__close(n, s);
+	return 0;
+}
+
+FRAMED int co_scope_end(co_scope *s, int rc)
+{
+	int closed = close_scope(s, FRAME(), SITE());
+
+	if (closed < 0)
+		return closed;
+	return closed == 0 ? whorl__judge(s, rc) : rc;
+}
+
+int co_scope_result(co_scope *s, int rc)
+{
+	if (!s)
+		return -EINVAL;
+	if (s->magic_ == CLOSED)
+		return whorl__judge(s, rc);
+	if (s->magic_ == REFUSED)
+		return rc;
+	return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, SITE(), "result of a scope that is open or was not begun");
+}
+
+static co_ns from_now(co_ns dur)
+{
+	return dur == CO_FOREVER ? CO_FOREVER : sat_add(co_now(), dur);
+}
+
+static void begin(co_scope *s, co_ns abs, unsigned flags, const void *frame, const void *site)
+{
+	if (whorl__self())
+		whorl__check_frames(whorl__self(), frame);
+	whorl__begin(s, NULL, abs, flags, site);
+}
+
+FRAMED void co_scope_begin(co_scope *s, co_ns dur)
+{
+	begin(s, from_now(dur), 0, FRAME(), SITE());
+}
+
+FRAMED void co_scope_begin_at(co_scope *s, co_ns abs, unsigned flags)
+{
+	begin(s, abs, flags, FRAME(), SITE());
+}
+
+FRAMED void co_scope_begin_shield(co_scope *s, co_ns dur)
+{
+	begin(s, from_now(dur), CO_SHIELD, FRAME(), SITE());
+}
+
+FRAMED struct co_block_ co_block_enter_(co_scope *s, co_ns dur, unsigned flags)
+{
+	*s = (co_scope)CO_SCOPE_INIT;
+	begin(s, from_now(dur), flags, FRAME(), SITE());
+	return (struct co_block_){ .scope = s, .once = s->magic_ != REFUSED };
+}
+
+FRAMED void co_block_leave_(struct co_block_ *b)
+{
+	if (b->scope->magic_ != REFUSED)
+		close_scope(b->scope, FRAME(), SITE());
+}
+
+static int run_in_scope(co_ns dur, unsigned flags, co_fn *fn, void *arg, const void *site)
+{
+	co_scope s = CO_SCOPE_INIT;
+
+	if (!fn)
+		return -EINVAL;
+	if (!whorl__self())
+		return -EPERM;
+	begin(&s, from_now(dur), flags, FRAME(), site);
+	return s.magic_ == REFUSED ? -EINVAL : co_scope_end(&s, fn(arg));
+}
+
+int co_timeout(co_ns dur, co_fn *fn, void *arg)
+{
+	return run_in_scope(dur, 0, fn, arg, SITE());
+}
+
+int co_shield(co_ns dur, co_fn *fn, void *arg)
+{
+	return run_in_scope(dur, CO_SHIELD, fn, arg, SITE());
+}
+
+/* ------------------------------------------------------------------------------------------------ moving, cancelling */
+
+static int preset(co_scope *s, co_ns when, uint8_t how)
+{
+	s->magic_ = PRESET;
+	s->preset_ = when;
+	s->bits_ = how;
+	return 0;
+}
+
+static int move(struct node *n, co_ns abs, const void *site)
+{
+	co_ns now = co_now();
+
+	if (n->cause)
+		return -EALREADY;
+	if (n->shield && abs == CO_FOREVER)
+		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site, "a shield's deadline moved to no end");
+	if (n->deadline <= now) {
+		expire_outward(n, now);
+		return -EALREADY;
+	}
+	n->deadline = abs;
+	if (abs <= now) {
+		expire_outward(n, now);
+		return 0;
+	}
+	refresh_nearest(n);
+	if (n->owner != whorl__self())
+		whorl__arm(n->owner);
+	return 0;
+}
+
+int co_scope_set_deadline(co_scope *s, co_ns abs)
+{
+	struct node *n = NULL;
+	int rc = whorl__find(s, &n, SITE());
+
+	if (rc == FIND_FRESH)
+		return preset(s, abs, BIT_ABSOLUTE);
+	if (rc > 0)
+		return -ESRCH;
+	return rc < 0 ? rc : move(n, abs, SITE());
+}
+
+int co_scope_rearm(co_scope *s, co_ns dur)
+{
+	struct node *n = NULL;
+	int rc = whorl__find(s, &n, SITE());
+
+	if (rc == FIND_FRESH)
+		return preset(s, dur, BIT_RELATIVE);
+	if (rc > 0)
+		return -ESRCH;
+	return rc < 0 ? rc : move(n, from_now(dur), SITE());
+}
+
+int whorl__scope_cancel(co_scope *s, int err, const void *site)
+{
+	struct node *n = NULL;
+	int rc;
+
+	if (whorl__bad_err(err))
+		return -EINVAL;
+	rc = whorl__find(s, &n, site);
+	if (rc == FIND_OVER || rc == FIND_NO_NODE)
+		return -ESRCH;
+	if (rc < 0)
+		return rc;
+	if (rc == 0) {
+		whorl__cancel(n, CO_CAUSE_EXPLICIT, err, site);
+	} else if (!s->kind_) {
+		s->magic_ = PRESET;
+		s->kind_ = CO_CAUSE_EXPLICIT;
+		s->err_ = err;
+		s->site_ = site;
+	}
+	return 0;
+}
+
+int co_scope_cancel(co_scope *s, int err)
+{
+	return whorl__scope_cancel(s, err, SITE());
+}
+
+/* ------------------------------------------------------------------------------------------------------------- questions */
+
+int co_scope_cause(const co_scope *s, struct co_cause *out)
+{
+	struct co_cause cause = { .kind = CO_CAUSE_NONE };
+	struct node *n = NULL;
+	int rc = whorl__find(s, &n, SITE());
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		cause = (struct co_cause){ .kind = n->cause, .err = n->cause_err, .site = n->cause_site };
+	else if (s->magic_ != OPEN)
+		cause = (struct co_cause){ .kind = s->kind_, .err = s->err_, .site = s->site_ };
+	if (cause.kind == CO_CAUSE_NONE)
+		cause = (struct co_cause){ .kind = CO_CAUSE_NONE };
+	if (out)
+		*out = cause;
+	return cause.kind == CO_CAUSE_NONE ? -ENOENT : 0;
+}
+
+bool co_scope_cancelled(const co_scope *s)
+{
+	return co_scope_cause(s, NULL) == 0;
+}
+
+bool co_scope_caught(const co_scope *s)
+{
+	return s && s->magic_ == CLOSED && (s->bits_ & BIT_CAUGHT);
+}
+
+co_ns co_deadline(void)
+{
+	struct co *co = whorl__self();
+	co_ns least = CO_FOREVER;
+
+	if (!co)
+		return CO_FOREVER;
+	for (const struct node *n = co->scope; n; n = n->shield ? NULL : n->parent)
+		if (n->deadline < least)
+			least = n->deadline;
+	return co->scope->effective && least > co->loop->now ? co->loop->now : least;
+}
+
+co_ns co_time_left(void)
+{
+	struct co *co = whorl__self();
+	co_ns deadline = co_deadline(), now;
+
+	if (deadline == CO_FOREVER)
+		return CO_FOREVER;
+	now = whorl__clock(co->loop);
+	return co->scope->effective || deadline <= now ? 0 : deadline - now;
+}
+
+int co_cancel_cause(struct co_cause *out)
+{
+	struct co *co = whorl__self();
+	const struct node *outermost = NULL;
+
+	if (out)
+		*out = (struct co_cause){ .kind = CO_CAUSE_NONE };
+	for (const struct node *n = co ? co->scope : NULL; n; n = n->shield ? NULL : n->parent)
+		if (n->cause)
+			outermost = n;
+	if (!outermost)
+		return -ENOENT;
+	if (out)
+		*out = (struct co_cause){ outermost->cause, outermost->cause_err, outermost->cause_site, { 0 } };
+	return 0;
+}

@@ -1,0 +1,63 @@
+/* Sleep, yield, checkpoint: the points at which a coroutine waits for nothing but time. */
+#include "sched.h"
+
+static int yield(struct co *co, const void *frame)
+{
+	whorl__check_frames(co, frame);
+	whorl__yield(co);
+	return whorl__point(co, frame);
+}
+
+static int sleep_until(struct co *co, co_ns abs, const void *frame)
+{
+	struct waiter w;
+	int rc = whorl__point(co, frame);
+
+	if (rc < 0)
+		return rc;
+	whorl__wait_for(&w, co, "sleep", abs, 0);
+	return whorl__outcome(co, whorl__park(&w));
+}
+
+FRAMED int co_sleep(co_ns dur)
+{
+	struct co *co = whorl__self();
+
+	if (!co)
+		return -EPERM;
+	if (dur <= 0)
+		return yield(co, FRAME());
+	return sleep_until(co, sat_add(whorl__clock(co->loop), dur), FRAME());
+}
+
+FRAMED int co_sleep_until(co_ns abs)
+{
+	struct co *co = whorl__self();
+
+	if (!co)
+		return -EPERM;
+	if (abs <= whorl__clock(co->loop))
+		return yield(co, FRAME());
+	return sleep_until(co, abs, FRAME());
+}
+
+FRAMED int co_yield_now(void)
+{
+	struct co *co = whorl__self();
+
+	return co ? yield(co, FRAME()) : -EPERM;
+}
+
+enum { CHECKPOINTS = 64 };	/* one of so many reads the clock */
+
+FRAMED int co_checkpoint(void)
+{
+	struct co *co = whorl__self();
+
+	if (!co)
+		return -EPERM;
+	whorl__check_frames(co, FRAME());
+	if (co->checkpoints++ % CHECKPOINTS == 0)
+		whorl__expire(co, scope_tick(whorl__clock(co->loop)));
+	return whorl__outcome(co, co->scope->effective ? -ECANCELED : 0);
+}
