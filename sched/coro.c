@@ -188,9 +188,9 @@ static void run(void *arg, void *value)
 
 /* --------------------------------------------------------------------------------------------------------------- spawn */
 
-static bool bad_attr(const struct co_attr *attr)
+bool whorl__bad_attr(const struct co_attr *attr)
 {
-	return attr->priority < CO_PRIO_LOW || attr->priority > CO_PRIO_HIGH ||
+	return attr->priority < CO_PRIO_LOW || attr->priority > CO_PRIO_HIGH || attr->stack_size > WHORL__STACK_MAX ||
 	       (attr->flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH));
 }
 
@@ -244,7 +244,7 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	struct co *co;
 	int rc;
 
-	if (!what->fn || bad_attr(attr))
+	if (!what->fn || whorl__bad_attr(attr))
 		return -EINVAL;
 	co = co_get(l);
 	if (!co)

@@ -478,6 +478,8 @@ FRAMED int co_group_start(co_group *user, co_fn *fn, void *arg, int64_t *value)
 
 	if (!co)
 		return -EPERM;
+	if (!user || !fn)
+		return -EINVAL;
 	rc = whorl__point(co, FRAME());
 	if (rc == 0)
 		rc = spawn_into(user, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() }, &child);
@@ -508,11 +510,11 @@ int co_group_errors(const co_group *user, int *out, int n)
 	struct group *g;
 	int count;
 
-	if (!user || n < 0 || group_of(user, &g, SITE()) < 0)
+	if (!user || n < 0 || (n > 0 && !out) || group_of(user, &g, SITE()) < 0)
 		return -EINVAL;
 	errors = g ? g->errors : user->errors_;
 	count = g ? g->error_count : user->error_count_;
-	for (int i = 0; out && i < n && i < count && i < KEPT_ERRORS; i++)
+	for (int i = 0; i < n && i < count && i < KEPT_ERRORS; i++)
 		out[i] = errors[i];
 	return count;
 }

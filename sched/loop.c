@@ -108,8 +108,7 @@ void whorl__free(struct co_loop *l, void *ptr, size_t size)
 static bool bad_options(const struct co_options *o)
 {
 	return (unsigned)o->clock > CO_CLOCK_VIRTUAL || o->grace < 0 || o->slack < 0 || o->watchdog < 0 ||
-	       !o->alloc.alloc != !o->alloc.free || o->attr.priority < CO_PRIO_LOW || o->attr.priority > CO_PRIO_HIGH ||
-	       (o->attr.flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH)) ||
+	       !o->alloc.alloc != !o->alloc.free || whorl__bad_attr(&o->attr) ||
 	       (o->flags & ~(CO_OPT_NO_GUARD_PROBE | CO_OPT_NO_SEGV_REPORT));
 }
 

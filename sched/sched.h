@@ -317,6 +317,7 @@ WHORL__HIDDEN void whorl__start_failed(struct waiter *starter, int exit);
 WHORL__HIDDEN void whorl__give_back(struct co *co);	/* the place that admit held for it */
 
 /* coro.c */
+WHORL__HIDDEN bool whorl__bad_attr(const struct co_attr *attr);
 struct spawn {			/* what is asked for */
 	co_fn *fn;
 	void *arg;

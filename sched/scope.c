@@ -207,6 +207,7 @@ int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, co
 	n->site = site;
 	refresh_nearest(n);
 	s->magic_ = OPEN;
+	s->self_ = s;
 	s->node_ = n;
 	s->gen_ = n->gen;
 	if (n == &co->home->spare)
@@ -332,11 +333,11 @@ int whorl__find(const co_scope *s, struct node **out, const void *site)
 			return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a scope of another runtime");
 		return FIND_OVER;
 	}
+	if (s->self_ != s)
+		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "a copy of a scope");
 	n = s->node_;
 	if (n->gen != s->gen_)
 		return FIND_OVER;
-	if (n->user != s)
-		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "a copy of a scope");
 	*out = n;
 	return 0;
 }
@@ -345,7 +346,7 @@ bool whorl__open_here(const co_scope *s)
 {
 	const struct node *n = s->node_;
 
-	return s->magic_ == OPEN && n->gen == s->gen_ && n->user == s;
+	return s->magic_ == OPEN && s->self_ == s && n->gen == s->gen_;
 }
 
 bool whorl__closed_behind(const co_scope *s)
@@ -545,28 +546,33 @@ int co_scope_cancel(co_scope *s, int err)
 
 /* ------------------------------------------------------------------------------------------------------------- questions */
 
-int co_scope_cause(const co_scope *s, struct co_cause *out)
+static int cause_of(const co_scope *s, struct co_cause *out, const void *site)
 {
-	struct co_cause cause = { .kind = CO_CAUSE_NONE };
 	struct node *n = NULL;
-	int rc = whorl__find(s, &n, SITE());
+	int rc = whorl__find(s, &n, site);
 
+	*out = (struct co_cause){ .kind = CO_CAUSE_NONE };
 	if (rc < 0)
 		return rc;
-	if (rc == 0)
-		cause = (struct co_cause){ .kind = n->cause, .err = n->cause_err, .site = n->cause_site };
-	else if (s->magic_ != OPEN)
-		cause = (struct co_cause){ .kind = s->kind_, .err = s->err_, .site = s->site_ };
-	if (cause.kind == CO_CAUSE_NONE)
-		cause = (struct co_cause){ .kind = CO_CAUSE_NONE };
-	if (out)
-		*out = cause;
-	return cause.kind == CO_CAUSE_NONE ? -ENOENT : 0;
+	if (rc == 0 && n->cause)
+		*out = (struct co_cause){ .kind = n->cause, .err = n->cause_err, .site = n->cause_site };
+	else if (rc != 0 && s->magic_ == OPEN)	/* closed behind its back, as cancelled */
+		*out = (struct co_cause){ .kind = CO_CAUSE_EXPLICIT };
+	else if (rc != 0 && s->kind_)
+		*out = (struct co_cause){ .kind = s->kind_, .err = s->err_, .site = s->site_ };
+	return out->kind == CO_CAUSE_NONE ? -ENOENT : 0;
+}
+
+int co_scope_cause(const co_scope *s, struct co_cause *out)
+{
+	return out ? cause_of(s, out, SITE()) : -EINVAL;
 }
 
 bool co_scope_cancelled(const co_scope *s)
 {
-	return co_scope_cause(s, NULL) == 0;
+	struct co_cause cause;
+
+	return cause_of(s, &cause, SITE()) == 0;
 }
 
 bool co_scope_caught(const co_scope *s)
@@ -603,14 +609,14 @@ int co_cancel_cause(struct co_cause *out)
 	struct co *co = whorl__self();
 	const struct node *outermost = NULL;
 
-	if (out)
-		*out = (struct co_cause){ .kind = CO_CAUSE_NONE };
+	if (!out)
+		return -EINVAL;
+	*out = (struct co_cause){ .kind = CO_CAUSE_NONE };
 	for (const struct node *n = co ? co->scope : NULL; n; n = n->shield ? NULL : n->parent)
 		if (n->cause)
 			outermost = n;
 	if (!outermost)
 		return -ENOENT;
-	if (out)
-		*out = (struct co_cause){ outermost->cause, outermost->cause_err, outermost->cause_site, { 0 } };
+	*out = (struct co_cause){ .kind = outermost->cause, .err = outermost->cause_err, .site = outermost->cause_site };
 	return 0;
 }

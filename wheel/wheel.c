@@ -550,9 +550,13 @@ static const char *check_wheel(const struct wheel *w)
 
 	if (w->cursor_ > w->now_)
 		return "the cursor is ahead of now";
+	if (w->occupied_levels_ >> WHEEL_LEVELS)
+		return "a bit is set of a level that there is not";
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
 		if ((w->occupied_levels_ >> level & 1) != (w->occupied_[level] != 0))
 			return "the bits of the levels disagree with those of the slots";
+		if (WHEEL_SLOTS < 64 && w->occupied_[level] >> (WHEEL_SLOTS & 63))
+			return "a bit is set of a slot that there is not";
 		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
 			if ((wrong = check_slot(w, level, slot, &seen)) != NULL)
 				return wrong;
