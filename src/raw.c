@@ -1,0 +1,126 @@
+/* Raw coroutines: a fiber that remembers who resumed it.
+ *
+ * A coroutine's record lies at the upper end of its own stack, and its stack comes from one pool that all threads share
+ * under a lock: creating one allocates nothing else. Resuming stores the running fiber as the resumer and switches;
+ * suspending delivers the results and switches back, so that nothing is left to do behind either switch and both are
+ * jumps. Nothing here assumes that the two alternate: the body of a coroutine may be left by a switch of the scheduler's
+ * and be taken up again, and is RUNNING all that time. */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "raw.h"
+
+#define RECORD	((sizeof(struct co_raw) + 63) & ~(size_t)63)
+_Static_assert(RECORD <= WHORL__RECORD_MAX, "the stack's own bytes stay the user's");
+
+static struct whorl__stack_pool pool;
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int get_stack(size_t size, struct whorl__stack *out)
+{
+	int rc;
+
+	pthread_mutex_lock(&pool_lock);
+	rc = whorl__stack_get(&pool, size, out);
+	pthread_mutex_unlock(&pool_lock);
+	return rc;
+}
+
+static void put_stack(const struct whorl__stack *stack)
+{
+	pthread_mutex_lock(&pool_lock);
+	whorl__stack_put(&pool, stack);
+	pthread_mutex_unlock(&pool_lock);
+}
+
+static void run(void *arg, void *value)
+{
+	struct co_raw *co = arg;
+
+	value = co->fn(value);
+	whorl__fiber_exit(whorl__raw_stop(&co->fiber, CO_RAW_DONE, value), NULL);
+}
+
+static void copy_name(char *to, const char *name)
+{
+	size_t i = 0;
+
+	for (; name != NULL && name[i] != '\0' && i < WHORL__NAME_SIZE - 1; i++)
+		to[i] = name[i];
+	to[i] = '\0';
+}
+
+int co_raw_create(struct co_raw **out, co_raw_fn *fn, const struct co_attr *attr)
+{
+	static const struct co_attr defaults;
+	struct whorl__stack stack;
+	struct co_raw *co;
+	int rc;
+
+	attr = attr != NULL ? attr : &defaults;
+	if (out == NULL || fn == NULL || (attr->flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH)) != 0)
+		return -EINVAL;
+	rc = get_stack(attr->stack_size, &stack);
+	if (rc < 0)
+		return rc;
+	rc = whorl__overflow_watch();
+	if (rc < 0) {
+		put_stack(&stack);
+		return rc;
+	}
+	co = (struct co_raw *)(void *)(whorl__stack_top(&stack) - RECORD);
+	whorl__fiber_init(&co->fiber, &stack, RECORD, attr->flags, run, co);
+	co->fiber.site = __builtin_return_address(0);
+	co->fiber.name = co->name;
+	copy_name(co->name, attr->name);
+	co->state = CO_RAW_NEW;
+	co->fn = fn;
+	*out = co;
+	return 0;
+}
+
+int co_raw_resume(struct co_raw *co, void *in, void **out)
+{
+	if (co == NULL || co->state == CO_RAW_RUNNING)
+		return -EINVAL;
+	if (co->state == CO_RAW_DONE)
+		return -ESRCH;
+	co->state = CO_RAW_RUNNING;
+	co->out = out;
+	co->fiber.resumer = whorl__fiber_current;
+	return whorl__fiber_switch_int(&co->fiber, in);
+}
+
+void *co_raw_suspend(void *out)
+{
+	struct whorl__fiber *to = whorl__raw_stop(whorl__fiber_current, CO_RAW_SUSPENDED, out);
+
+	return to != NULL ? whorl__fiber_switch(to, (void *)1) : NULL;
+}
+
+enum co_raw_state co_raw_state(const struct co_raw *co)
+{
+	return co != NULL ? co->state : CO_RAW_DONE;
+}
+
+size_t co_raw_stack_used(const struct co_raw *co)
+{
+	return co != NULL ? whorl__stack_used(&co->fiber.stack) : 0;
+}
+
+void co_raw_destroy(struct co_raw *co)
+{
+	if (co == NULL)
+		return;
+	if (co->state == CO_RAW_RUNNING) {
+		fprintf(stderr, "whorl: coroutine '%s' was destroyed while it runs\n", co->name);
+		abort();
+	}
+	if (co->state == CO_RAW_SUSPENDED)
+		whorl__fiber_drop(&co->fiber);
+	put_stack(&co->fiber.stack);
+	whorl__overflow_unwatch_later();
+}

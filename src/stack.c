@@ -1,0 +1,333 @@
+/* Stacks: cut from slabs, guarded when first handed out, kept for the next owner.
+ *
+ * A slab is one mapping of stacks of one size class. Each new slab of a class is as large as all before it, so that a
+ * million stacks need some fifteen mappings. Nothing of a stack is touched before its owner does: MAP_NORESERVE, and no
+ * huge pages, since one page of most stacks is all that is ever used.
+ *
+ *	| slab | guard | stack 0 | record | guard | stack 1 | record | ...
+ *
+ * A stack that was put back keeps its guard and its pages, and waits in a list through its own upper end, the last one
+ * first. Slabs are unmapped only with their pool.
+ *
+ * The guard is the best that can be had when the stack is cut: MADV_GUARD_INSTALL, which splits no mapping; mprotect, which
+ * costs two, as long as the process has spent less than half of vm.max_map_count on guards; or none but a canary. That is
+ * the line of 64 bytes below the stack: zero as the kernel gave it, so that reading it costs no page, and no longer zero
+ * once a return address or a saved register was written there. */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core.h"
+#if WHORL__ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
+#endif
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102			/* Linux 6.13 */
+#endif
+
+#define SMALLEST	((size_t)16 << 10)	/* bytes: class 0 */
+#define BY_DEFAULT	((size_t)64 << 10)
+#define LEAST		(WHORL__ASAN ? (size_t)256 << 10 : SMALLEST)	/* ASan's frames are large */
+#define FIRST_SLAB	((size_t)8 << 20)	/* about */
+#define COLOURS		16			/* of a cache line each */
+#define LINE		64
+
+struct whorl__slab {			/* in the first page of its mapping */
+	struct whorl__slab *next;
+	size_t length;			/* bytes mapped */
+	size_t in_use;			/* stacks handed out and not put back */
+	size_t mprotected;		/* guards that count against the process's maps */
+	unsigned size_class;
+};
+
+struct whorl__idle_stack {		/* the last bytes of a stack that waits */
+	struct whorl__idle_stack *next;
+	struct whorl__stack stack;
+};
+
+/* All pools of the process share these. */
+static atomic_bool no_guard_install;	/* the kernel has none, or the memory is locked: EINVAL said so */
+static atomic_long mprotected;
+static atomic_long mprotect_limit;	/* 0: not yet known */
+
+static size_t round_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* ------------------------------------------------------------------------------------------------------ guards */
+
+/* A quarter of vm.max_map_count: each guard takes two maps, and half of them are for the rest of the program. */
+static long read_mprotect_limit(void)
+{
+	char text[24] = "";
+	int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+	long maps = 65530;
+
+	if (fd >= 0) {
+		if (read(fd, text, sizeof(text) - 1) > 0)
+			maps = strtol(text, NULL, 10);
+		close(fd);
+	}
+	return maps / 4 > 0 ? maps / 4 : 1;
+}
+
+static bool take_maps(void)
+{
+	long limit = atomic_load(&mprotect_limit);
+
+	if (limit == 0)
+		atomic_store(&mprotect_limit, limit = read_mprotect_limit());
+	if (atomic_fetch_add(&mprotected, 1) < limit)
+		return true;
+	atomic_fetch_sub(&mprotected, 1);
+	return false;
+}
+
+static unsigned char install_guard(bool probe, struct whorl__slab *slab, char *low)
+{
+	char *guard = low - WHORL__GUARD_SIZE;
+
+	if (probe && !atomic_load(&no_guard_install)) {
+		if (madvise(guard, WHORL__GUARD_SIZE, MADV_GUARD_INSTALL) == 0)
+			return WHORL__GUARD_MADVISE;
+		if (errno == EINVAL)
+			atomic_store(&no_guard_install, true);
+	}
+	if (take_maps()) {
+		if (mprotect(guard, WHORL__GUARD_SIZE, PROT_NONE) == 0) {
+			slab->mprotected++;
+			return WHORL__GUARD_MPROTECT;
+		}
+		atomic_fetch_sub(&mprotected, 1);
+	}
+	return WHORL__GUARD_CANARY;
+}
+
+bool whorl__stack_intact(const struct whorl__stack *stack)
+{
+	const char *line = stack->low - LINE;
+	uintptr_t word, any = 0;
+
+	if (stack->guard != WHORL__GUARD_CANARY)
+		return true;
+	for (size_t i = 0; i < LINE; i += sizeof(word)) {
+		memcpy(&word, line + i, sizeof(word));
+		any |= word;
+	}
+	return any == 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------- slabs */
+
+static size_t usable(unsigned size_class)
+{
+	return SMALLEST << size_class;
+}
+
+/* From one stack of the class to the next. */
+static size_t stride(unsigned size_class)
+{
+	return round_up(WHORL__GUARD_SIZE + usable(size_class) + WHORL__STACK_RECORD, page_size());
+}
+
+static unsigned size_class(size_t size)
+{
+	unsigned n = 0;
+
+	size = size == 0 ? BY_DEFAULT : size;
+	size = size < LEAST ? LEAST : size;
+	while (n < WHORL__STACK_CLASSES && usable(n) < size)
+		n++;
+	return n;
+}
+
+/* Maps a slab as large as all that the class has; less if there is no room for that. */
+static int add_slab(struct whorl__stack_pool *pool, unsigned n)
+{
+	struct whorl__stack_class *class = &pool->classes[n];
+	size_t length, stacks = FIRST_SLAB / stride(n);
+	struct whorl__slab *slab;
+
+	stacks = stacks > class->stacks ? stacks : class->stacks;
+	for (stacks += stacks == 0;; stacks /= 2) {
+		length = page_size() + stacks * stride(n);
+		slab = mmap(NULL, length, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+		if (slab != MAP_FAILED)
+			break;
+		if (stacks == 1)
+			return -ENOMEM;
+	}
+	madvise(slab, length, MADV_NOHUGEPAGE);		/* refused where the kernel has no huge pages: as well */
+	*slab = (struct whorl__slab){ .next = class->slabs, .length = length, .size_class = n };
+	class->slabs = slab;
+	class->fresh = (char *)slab + page_size();
+	class->fresh_left = stacks;
+	class->stacks += stacks;
+	pool->mapped += length;
+	return 0;
+}
+
+static int cut(struct whorl__stack_pool *pool, unsigned n, struct whorl__stack *out)
+{
+	struct whorl__stack_class *class = &pool->classes[n];
+	int saved_errno = errno, rc = 0;
+
+	if (class->fresh_left == 0)
+		rc = add_slab(pool, n);
+	if (rc == 0) {
+		out->slab = class->slabs;
+		out->low = class->fresh + WHORL__GUARD_SIZE;
+		out->size = usable(n);
+		out->guard = install_guard(!pool->no_probe, out->slab, out->low);
+		class->fresh += stride(n);
+		class->fresh_left--;
+	}
+	errno = saved_errno;
+	return rc;
+}
+
+/* ------------------------------------------------------------------------------------------------------- pools */
+
+void whorl__stack_pool_init(struct whorl__stack_pool *pool, bool no_probe)
+{
+	*pool = (struct whorl__stack_pool){ .no_probe = no_probe };
+}
+
+void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
+{
+	struct whorl__slab *slab, *next;
+
+	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++) {
+		for (slab = pool->classes[n].slabs; slab != NULL; slab = next) {
+			next = slab->next;
+			if (slab->in_use > 0)
+				continue;
+			atomic_fetch_sub(&mprotected, (long)slab->mprotected);
+			munmap(slab, slab->length);
+		}
+	}
+	whorl__stack_pool_init(pool, pool->no_probe);
+}
+
+/* What ASan and LeakSanitizer know of a stack: frames that were left behind on it poison nothing for the next owner, and
+ * what a live one refers to is no leak. */
+#if WHORL__ASAN
+static void tell_sanitizer(const struct whorl__stack *stack, bool live)
+{
+	size_t length = stack->size + WHORL__STACK_RECORD;
+
+	if (live) {
+		__lsan_register_root_region(stack->low, length);
+		return;
+	}
+	__lsan_unregister_root_region(stack->low, length);
+	__asan_unpoison_memory_region(stack->low, length);
+}
+#else
+static inline void tell_sanitizer(const struct whorl__stack *stack, bool live)
+{
+	(void)stack, (void)live;
+}
+#endif
+
+static char *upper_end(const struct whorl__stack *stack)
+{
+	return stack->low + stack->size + WHORL__STACK_RECORD;
+}
+
+int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, struct whorl__stack *out)
+{
+	unsigned n = size_class(size);
+	struct whorl__idle_stack *idle;
+	int rc;
+
+	if (n == WHORL__STACK_CLASSES)
+		return -EINVAL;
+	idle = pool->classes[n].idle;
+	if (idle != NULL) {
+		*out = idle->stack;
+		pool->classes[n].idle = idle->next;
+	} else if ((rc = cut(pool, n, out)) < 0) {
+		return rc;
+	}
+	out->slab->in_use++;
+	pool->in_use[out->guard]++;
+	tell_sanitizer(out, true);
+	return 0;
+}
+
+void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack)
+{
+	struct whorl__stack copy = *stack;		/* *stack may lie where idle does */
+	struct whorl__idle_stack *idle = (struct whorl__idle_stack *)(void *)upper_end(&copy) - 1;
+	struct whorl__stack_class *class = &pool->classes[copy.slab->size_class];
+
+	tell_sanitizer(&copy, false);
+	copy.slab->in_use--;
+	pool->in_use[copy.guard]--;
+	*idle = (struct whorl__idle_stack){ .next = class->idle, .stack = copy };
+	class->idle = idle;
+}
+
+/* Page-aligned tops would all fall into the same few sets of the first-level cache: they are spread by a hash of the page
+ * number (Knuth, The Art of Computer Programming 3, 6.4: multiplication by the golden ratio). */
+char *whorl__stack_top(const struct whorl__stack *stack)
+{
+	uint32_t page = (uint32_t)((uintptr_t)stack->low >> 12);
+
+	return upper_end(stack) - (page * UINT32_C(2654435769) >> 28) % COLOURS * LINE;
+}
+
+/* --------------------------------------------------------------------------------------------- high-water mark */
+
+/* Reading a page that was never written would map it. One that was swapped out counts as never written. */
+static bool in_memory(char *page)
+{
+	unsigned char flags;
+
+	return mincore(page, 1, &flags) < 0 || (flags & 1) != 0;
+}
+
+typedef uintptr_t __attribute__((may_alias)) any_word;
+
+__attribute__((no_sanitize_address)) static const char *first_word_set(const char *from, const char *end)
+{
+	const any_word *w = (const any_word *)(const void *)from;
+
+	while ((const char *)w < end && *w == 0)
+		w++;
+	return (const char *)w;
+}
+
+size_t whorl__stack_used(const struct whorl__stack *stack)
+{
+	const char *top = whorl__stack_top(stack), *word = top, *end;
+	size_t page = page_size(), used;
+	int saved_errno = errno;
+
+	for (char *p = stack->low; p < top; p += page) {
+		if (!in_memory(p))
+			continue;
+		end = (size_t)(top - p) < page ? top : p + page;
+		word = first_word_set(p, end);
+		if (word < end)
+			break;
+	}
+	errno = saved_errno;
+	used = (size_t)(top - word);
+	return used < stack->size ? used : stack->size;
+}

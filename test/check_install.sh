@@ -1,0 +1,93 @@
+#!/bin/sh
+# An installed copy: a stranger's program in C and in C++ finds it by pkg-config, links it shared and static, and runs.
+# Uninstalled, nothing is left.
+# shellcheck disable=SC2317  # try calls the functions
+set -eu
+srcdir=${srcdir:-.}
+: "${CC:=cc}" "${CXX:=}" "${MAKE:=make}" "${PKG_CONFIG:=pkg-config}" "${VERSION?}"
+: "${bindir?the directories of the installation}" "${libdir?}" "${pkgconfigdir?}"
+# shellcheck source=test/tap.sh
+. "$srcdir/test/tap.sh"
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+root=$dir/root
+export PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_LIBDIR="$root$pkgconfigdir"
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1	# in the root they are not the system's
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+cat >"$dir/user.c" <<'USER'
+#include <errno.h>
+#include <stdio.h>
+#include <whorl/co.h>
+#include <whorl/wheel.h>
+
+static int slow(void *arg)
+{
+	(void)arg;
+	return co_sleep(CO_SEC(10));
+}
+
+static int app(void *arg)
+{
+	(void)arg;
+	return co_timeout(CO_MS(20), slow, NULL) == -ETIMEDOUT ? 0 : 1;
+}
+
+int main(void)
+{
+	static struct wheel wheel;
+	int exit_code = -1;
+
+	wheel_init(&wheel, 0);
+	return co_run(app, NULL, NULL, &exit_code) != 0 || exit_code != 0 || wheel_count(&wheel) != 0;
+}
+USER
+cp "$dir/user.c" "$dir/user.cc"
+
+install_it() {
+	"$MAKE" install DESTDIR="$root"
+}
+
+version_is() {
+	[ "$("$PKG_CONFIG" --modversion whorl)" = "$VERSION" ]
+}
+
+# uses COMPILER SOURCE: with the shared library.
+uses_shared() {
+	# shellcheck disable=SC2046,SC2086
+	$1 -o "$dir/user" "$dir/$2" $("$PKG_CONFIG" --cflags --libs whorl) &&
+		LD_LIBRARY_PATH="$root$libdir" "$dir/user"
+}
+
+uses_static() {
+	# shellcheck disable=SC2046,SC2086
+	$1 -static -o "$dir/user" "$dir/$2" $("$PKG_CONFIG" --static --cflags --libs whorl) && "$dir/user"
+}
+
+sleepers_run() {
+	LD_LIBRARY_PATH="$root$libdir" "$root$bindir/whorl-sleepers" -n 10 --loops 1 --min-ms 1 --max-ms 2
+}
+
+uninstall_it() {
+	"$MAKE" uninstall DESTDIR="$root"
+}
+
+left() {
+	find "$root" ! -type d -o -path '*whorl*'
+}
+
+try 'make install' install_it
+try "pkg-config says $VERSION" version_is
+try 'whorl-sleepers runs' sleepers_run
+try 'a C program, shared' uses_shared "$CC" user.c
+try 'a C program, static' uses_static "$CC" user.c
+if [ -n "$CXX" ]; then
+	try 'a C++ program, shared' uses_shared "$CXX" user.cc
+	try 'a C++ program, static' uses_static "$CXX" user.cc
+else
+	skip 'a C++ program' 'no C++ compiler'
+fi
+try 'make uninstall' uninstall_it
+try 'nothing is left' none "$(left)"
+finish

@@ -1,0 +1,638 @@
+/*
+ * Clauses C18, C19 and C20 of the contract: what yields let happen, how long a coroutine that never
+ * blocks is left alone, and when deadlines take effect. An injected clock shows a time that only
+ * the test moves, so that a test sees which calls have read it; such a run must not become idle.
+ */
+#include "scenario.h"
+
+static co_ns shown;	/* by the injected clock */
+
+static co_ns show(void *ctx)
+{
+	(void)ctx;
+	return shown;
+}
+
+static struct co_options injected = { .clock = CO_CLOCK_MONOTONIC, .now = show };
+static struct co_options real_clock = { .clock = CO_CLOCK_MONOTONIC };
+
+static int write_x(void *unused)
+{
+	(void)unused;
+	note('x');
+	return 0;
+}
+
+/* Parks once and comes back: another coroutine runs and ends meanwhile. */
+static void park(void)
+{
+	struct lone f;
+
+	lone_start(&f, write_x, NULL);
+	IS(lone_end(&f), 0);
+	notes()[0] = 0;
+}
+
+/* ---------------------------------------------------------------------------------- C18 */
+
+enum yields {
+	YIELD,
+	SLEEP_0,
+	SLEEP_MINUS_1,
+	SLEEP_LEAST,
+	SLEEP_UNTIL_PAST,
+	SLEEP_UNTIL_NOW,
+	YIELDS
+};
+
+static int yield_as(enum yields how)
+{
+	switch (how) {
+	case SLEEP_0:
+		return co_sleep(0);
+	case SLEEP_MINUS_1:
+		return co_sleep(-1);
+	case SLEEP_LEAST:
+		return co_sleep(INT64_MIN);
+	case SLEEP_UNTIL_PAST:
+		return co_sleep_until(co_now() - 1);
+	case SLEEP_UNTIL_NOW:
+		return co_sleep_until(co_now());
+	default:
+		return co_yield_now();
+	}
+}
+
+SCENARIO(C18_a_yield_lets_all_others_run_first)
+{
+	IS(co_sleep(MS(10)), 0);
+	for (int how = 0; how < YIELDS; how++) {
+		co_group g;
+
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		for (int i = 0; i < 3; i++)
+			spawn(&g, write_x, NULL);
+		IS(yield_as((enum yields)how), 0);
+		ck_assert_str_eq(notes(), "xxx");
+		memset(notes(), 0, 4);
+		IS(co_group_end(&g, 0), 0);
+	}
+	AT(10);
+}
+
+SCENARIO(C18_also_in_a_cancelled_scope)
+{
+	IS(co_sleep(MS(10)), 0);
+	for (int how = 0; how < YIELDS; how++) {
+		co_scope s = CO_SCOPE_INIT;
+		co_group g;
+
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		co_scope_begin(&s, MS(100));
+		IS(co_scope_cancel(&s, 0), 0);
+		for (int i = 0; i < 3; i++)
+			spawn(&g, write_x, NULL);
+		IS(yield_as((enum yields)how), CANC);
+		ck_assert_str_eq(notes(), "xxx");
+		memset(notes(), 0, 4);
+		IS(co_scope_end(&s, CANC), 0);
+		IS(co_group_end(&g, 0), 0);
+	}
+	AT(10);
+}
+
+static int cancel_scope(void *arg)
+{
+	return co_scope_cancel(arg, 0);
+}
+
+/* The check comes after the others: it sees what they did. */
+SCENARIO(C18_a_cancel_during_the_yield_shows_at_once)
+{
+	for (int how = 0; how < YIELDS; how++) {
+		co_scope s = CO_SCOPE_INIT;
+		co_group g;
+
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		co_scope_begin(&s, MS(100));
+		spawn(&g, cancel_scope, &s);
+		IS(yield_as((enum yields)how), CANC);
+		IS(co_scope_end(&s, CANC), 0);
+		IS(co_group_end(&g, 0), 0);
+	}
+	AT(0);
+}
+
+SCENARIO(C18_a_yield_alone_returns)
+{
+	for (int n = 0; n < 1000; n++)
+		IS(yield_as((enum yields)(n % YIELDS)), 0);
+	AT(0);
+}
+
+/* ---------------------------------------------------------------------------------- C19 */
+
+/* Points that have no reason to block: waits for a group without children, and refusals. */
+enum ready { WAIT, WAIT_UNTIL_PAST, WAIT_UNTIL_EVER, REFUSED_SLEEP, REFUSED_JOIN, READY };
+
+static void pass_point(enum ready what, co_group *idle, co_ref live)
+{
+	int code;
+
+	switch (what) {
+	case WAIT:
+		IS(co_group_wait(idle), 0);
+		break;
+	case WAIT_UNTIL_PAST:
+		IS(co_group_wait_until(idle, -1), 0);
+		break;
+	case WAIT_UNTIL_EVER:
+		IS(co_group_wait_until(idle, CO_FOREVER), 0);
+		break;
+	case REFUSED_SLEEP:
+		IS(co_sleep(MS(1)), CANC);
+		break;
+	default:
+		IS(co_join(live, &code), CANC);
+	}
+}
+
+static int set_flag(void *arg)
+{
+	*(bool *)arg = true;
+	return 0;
+}
+
+SCENARIO(C19_64_points_that_did_not_block_force_a_pass)
+{
+	for (int what = 0; what < READY; what++) {
+		bool ran = false;
+		struct lone live, other;
+		co_scope s = CO_SCOPE_INIT;
+		co_group idle;
+		int calls = 0;
+
+		lone_start(&live, sleep_forever, NULL);
+		co_group_begin(&idle, CO_GROUP_FAIL_FAST);
+		park();
+		lone_start(&other, set_flag, &ran);
+		co_scope_begin(&s, CO_FOREVER);
+		if (what >= REFUSED_SLEEP)
+			IS(co_scope_cancel(&s, 0), 0);
+		for (; !ran && calls < 200; calls++)
+			pass_point((enum ready)what, &idle, live.ref);
+		ck_assert_int_ge(calls, 64);
+		ck_assert_int_le(calls, 65);
+		IS(co_scope_end(&s, 0), 0);
+		IS(lone_end(&other), 0);
+		IS(co_group_end(&idle, 0), 0);
+		IS(co_cancel(live.ref, 0), 0);
+		IS(lone_end(&live), CANC);
+	}
+}
+
+/* And again after that: each row of 64 costs one pass. */
+SCENARIO(C19_one_pass_for_each_64)
+{
+	struct lone other;
+	bool done = false;
+	co_group idle;
+	int passes = 0;
+
+	co_group_begin(&idle, CO_GROUP_FAIL_FAST);
+	for (int row = 0; row < 10; row++) {
+		lone_start(&other, set_flag, &done);
+		for (int i = 0; i < 65 && !done; i++)
+			IS(co_group_wait(&idle), 0);
+		passes += done;
+		done = false;
+		IS(lone_end(&other), 0);
+	}
+	IS(passes, 10);
+	IS(co_group_end(&idle, 0), 0);
+}
+
+SCENARIO(C19_a_point_that_blocks_ends_the_row)
+{
+	bool ran = false;
+	struct lone other;
+	co_group idle;
+
+	co_group_begin(&idle, CO_GROUP_FAIL_FAST);
+	for (int i = 0; i < 60; i++)
+		IS(co_group_wait(&idle), 0);
+	IS(co_sleep(MS(1)), 0);
+	lone_start(&other, set_flag, &ran);
+	for (int i = 0; i < 60; i++)
+		IS(co_group_wait(&idle), 0);
+	ck_assert(!ran);
+	IS(lone_end(&other), 0);
+	IS(co_group_end(&idle, 0), 0);
+}
+
+SCENARIO(C19_a_checkpoint_never_switches)
+{
+	bool ran = false;
+	struct lone other;
+	co_scope s = CO_SCOPE_INIT;
+
+	lone_start(&other, set_flag, &ran);
+	for (int i = 0; i < 5000; i++)
+		IS(co_checkpoint(), 0);
+	co_scope_begin(&s, 0);
+	for (int i = 0; i < 5000; i++)
+		IS(co_checkpoint(), CANC);
+	ck_assert(!ran);
+	AT(0);
+	IS(co_scope_end(&s, 0), 0);
+	IS(lone_end(&other), 0);
+}
+
+SCENARIO_WITH(C19_the_first_checkpoint_after_a_park_reads_the_clock, &injected)
+{
+	for (int phase = 0; phase < 130; phase++) {
+		co_scope s = CO_SCOPE_INIT;
+
+		co_scope_begin(&s, MS(10));
+		park();
+		for (int i = 0; i < phase; i++)
+			IS(co_checkpoint(), 0);
+		park();
+		shown += MS(10);
+		ck_assert(!co_scope_cancelled(&s));
+		IS(co_checkpoint(), CANC);
+		IS(co_scope_end(&s, CANC), TMO);
+	}
+}
+
+SCENARIO_WITH(C19_every_64th_checkpoint_reads_the_clock, &injected)
+{
+	for (int phase = 1; phase < 130; phase++) {
+		co_scope s = CO_SCOPE_INIT;
+		int calls = 0;
+
+		co_scope_begin(&s, MS(10));
+		park();
+		for (int i = 0; i < phase; i++)
+			IS(co_checkpoint(), 0);
+		shown += MS(10) - 1;
+		for (int i = 0; i < 64; i++)
+			IS(co_checkpoint(), 0);
+		shown += 1;
+		while (calls < 200 && co_checkpoint() == 0)
+			calls++;
+		ck_assert_int_lt(calls, 64);
+		IS(co_scope_end(&s, CANC), TMO);
+	}
+}
+
+/* Of 640 calls, no more than one in 64 and the first have read it. */
+static int reads;
+
+static co_ns show_and_count(void *ctx)
+{
+	(void)ctx;
+	reads++;
+	return shown;
+}
+
+static struct co_options counting = { .clock = CO_CLOCK_MONOTONIC, .now = show_and_count };
+
+SCENARIO_WITH(C19_other_checkpoints_do_not_read_it, &counting)
+{
+	int before;
+
+	park();
+	before = reads;
+	for (int i = 0; i < 640; i++)
+		IS(co_checkpoint(), 0);
+	ck_assert_int_ge(reads - before, 10);
+	ck_assert_int_le(reads - before, 11);
+}
+
+static int check_200_times(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 200; i++)
+		IS(co_checkpoint(), 0);
+	return 0;
+}
+
+struct sleeper {
+	co_scope scope;
+};
+
+static int sleep_in_scope(void *arg)
+{
+	struct sleeper *s = arg;
+
+	co_scope_begin(&s->scope, MS(10));
+	return co_scope_end(&s->scope, co_sleep(CO_FOREVER));
+}
+
+static int let_time_pass(void *arg)
+{
+	struct sleeper *s = arg;
+
+	shown += MS(20);
+	check_200_times(NULL);
+	ck_assert(!co_scope_cancelled(&s[0].scope));
+	ck_assert(!co_scope_cancelled(&s[1].scope));
+	return 0;
+}
+
+/* Neither the owner's scopes nor those of another coroutine expire by my checkpoints. */
+SCENARIO_WITH(C19_a_checkpoint_expires_own_scopes_only, &injected)
+{
+	struct sleeper s[2] = { { CO_SCOPE_INIT }, { CO_SCOPE_INIT } };
+	struct lone f, child;
+
+	lone_start(&f, sleep_in_scope, &s[1]);
+	IS(co_yield_now(), 0);
+	co_scope_begin(&s[0].scope, MS(10));
+	lone_start(&child, let_time_pass, s);
+	IS(co_group_wait(&child.group), 0);
+	IS(co_group_end(&child.group, 0), 0);
+	IS(co_scope_end(&s[0].scope, 0), 0);
+	IS(lone_end(&f), TMO);
+}
+
+static int compute(void *unused)
+{
+	int rc = 0;
+
+	(void)unused;
+	while (rc == 0)
+		rc = co_checkpoint();
+	return rc;
+}
+
+SCENARIO_WITH(C19_a_computing_loop_stops_at_its_timeout_REAL, &real_clock)
+{
+	co_ns begun = co_now();
+
+	IS(co_timeout(MS(2), compute, NULL), TMO);
+	ck_assert_int_ge(co_now() - begun, MS(2));
+}
+
+SCENARIO(C19_a_computing_loop_stops_after_a_stall)
+{
+	co_scope s = CO_SCOPE_INIT;
+	int calls = 0;
+
+	co_scope_begin(&s, MS(10));
+	stall(MS(10));
+	while (calls < 200 && co_checkpoint() == 0)
+		calls++;
+	ck_assert_int_lt(calls, 64);
+	IS(co_scope_end(&s, CANC), TMO);
+}
+
+/* ------------------------------------------------------------------- C19, the cancel storm */
+
+/* Ignores `times` cancels, then in a shield is fine once, then ignores `again`. */
+struct storm {
+	int how;		/* 0 sleep, 1 yield, 2 checkpoint, 3 all in turn */
+	int times, again;
+};
+
+static void ignore_cancels(int how, int times)
+{
+	for (int i = 0; i < times; i++) {
+		int now = how == 3 ? i % 3 : how;
+		int rc = now == 0 ? co_sleep(MS(1)) : now == 1 ? co_yield_now() : co_checkpoint();
+
+		if (rc != CANC)
+			ck_abort_msg("cancel %d gives %d", i, rc);
+	}
+}
+
+static int storm(void *arg)
+{
+	const struct storm *s = arg;
+	co_scope h = CO_SCOPE_INIT;
+
+	IS(co_cancel(co_self(), 0), 0);
+	ignore_cancels(s->how, s->times);
+	co_scope_begin_shield(&h, MS(10));
+	IS(co_yield_now(), 0);
+	IS(co_scope_end(&h, 0), 0);
+	ignore_cancels(s->how, s->again);
+	return 0;
+}
+
+static int storms(int how, int times, int again)
+{
+	struct storm s = { how, times, again };
+	struct co_attr attr = { .name = "petrel" };
+	int before = reported(CO_REPORT_STORM);
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_spawn_with(&g, storm, &s, NULL, &attr), 0);
+	IS(co_group_end(&g, 0), 0);
+	for (int i = 0; i < reports()->count && i < (int)LENGTH(reports()->kind); i++) {
+		if (reports()->kind[i] == CO_REPORT_STORM)
+			ck_assert_ptr_nonnull(strstr(reports()->text[i], "petrel"));
+	}
+	return reported(CO_REPORT_STORM) - before;
+}
+
+SCENARIO_WITH(C19_a_storm_is_reported_once_with_the_name, hearing())
+{
+	for (int how = 0; how < 4; how++)
+		IS(storms(how, 30000, 0), 1);
+}
+
+SCENARIO_WITH(C19_no_storm_before_ten_thousand, hearing())
+{
+	for (int how = 0; how < 4; how++)
+		IS(storms(how, 9999, 0), 0);
+	IS(storms(0, 10001, 0), 1);
+}
+
+SCENARIO_WITH(C19_a_success_ends_the_row, hearing())
+{
+	for (int how = 0; how < 4; how++)
+		IS(storms(how, 6000, 6000), 0);
+}
+
+/* ---------------------------------------------------------------------------------- C20 */
+
+static int nothing(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/* The clock has moved past both deadlines; none of these calls looks on their behalf. */
+SCENARIO_WITH(C20_no_other_call_expires_a_scope, &injected)
+{
+	co_scope o = CO_SCOPE_INIT;
+	co_scope s = CO_SCOPE_INIT;
+	co_scope other = CO_SCOPE_INIT;
+	struct co_cause cause;
+	struct lone f;
+
+	lone_start(&f, sleep_forever, NULL);
+	co_scope_begin(&o, MS(10));
+	co_scope_begin(&s, MS(10));
+	shown = MS(20);
+	IS(co_now(), MS(20));
+	IS(co_deadline(), MS(10));
+	IS(co_time_left(), 0);
+	IS(co_cancel_cause(&cause), -ENOENT);
+	IS(co_scope_cause(&s, &cause), -ENOENT);
+	co_scope_begin(&other, MS(10));
+	IS(co_scope_rearm(&other, MS(20)), 0);
+	IS(co_scope_cancel(&other, 0), 0);
+	IS(co_scope_end(&other, CANC), 0);
+	spawn(&f.group, nothing, NULL);
+	IS(co_cancel(f.ref, 0), 0);
+	ck_assert(!co_scope_cancelled(&s));
+	ck_assert(!co_scope_cancelled(&o));
+	IS(co_scope_end(&s, 0), 0);
+	IS(co_scope_end(&o, 0), 0);
+	IS(lone_end(&f), CANC);
+}
+
+SCENARIO_WITH(C20_an_end_is_no_look, &injected)
+{
+	co_scope s = CO_SCOPE_INIT;
+
+	co_scope_begin(&s, MS(10));
+	shown = MS(20);
+	IS(co_scope_end(&s, CANC), CANC);
+	ck_assert(!co_scope_cancelled(&s));
+	ck_assert(!co_scope_caught(&s));
+}
+
+/* Yields until the flag is set: how many passes that took. */
+static int yields_until(const bool *flag)
+{
+	int n = 0;
+
+	for (; !*flag && n < 500; n++)
+		co_yield_now();
+	return n;
+}
+
+SCENARIO_WITH(C20_the_clock_is_read_every_64_switches, &injected)
+{
+	for (int round = 0; round < 20; round++) {
+		struct nap n = { .dur = MS(10) };
+		struct lone f;
+
+		lone_start(&f, nap, &n);
+		for (int i = 0; i < 1 + round * 7; i++)
+			IS(co_yield_now(), 0);
+		shown += MS(10);
+		ck_assert_int_le(yields_until(&n.over), 65);
+		IS(lone_end(&f), 0);
+	}
+}
+
+static int yield_for_ever(void *arg)
+{
+	const bool *stop = arg;
+
+	while (!*stop)
+		co_yield_now();
+	return 0;
+}
+
+/* Ten that only yield: the bound is in switches, not in passes. */
+SCENARIO_WITH(C20_however_many_yield, &injected)
+{
+	struct nap n = { .dur = MS(10) };
+	bool stop = false;
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, nap, &n);
+	for (int i = 0; i < 9; i++)
+		spawn(&g, yield_for_ever, &stop);
+	IS(co_yield_now(), 0);
+	shown += MS(10);
+	ck_assert_int_le(yields_until(&n.over), 8);
+	stop = true;
+	IS(co_group_end(&g, 0), 0);
+}
+
+SCENARIO_WITH(C20_operations_always_ready_delay_a_timer_by_a_bound, &injected)
+{
+	co_scope s = CO_SCOPE_INIT;
+	co_group idle;
+	int calls = 0;
+
+	co_group_begin(&idle, CO_GROUP_FAIL_FAST);
+	co_scope_begin(&s, MS(10));
+	shown = MS(20);
+	while (calls < 10000 && co_group_wait(&idle) == 0)
+		calls++;
+	ck_assert_int_le(calls, 64 * 65);
+	IS(co_scope_end(&s, CANC), TMO);
+	IS(co_group_end(&idle, 0), 0);
+}
+
+SCENARIO(C20_on_the_virtual_clock_every_snapshot_is_a_pass)
+{
+	struct nap n = { .dur = MS(10) };
+	co_scope s = CO_SCOPE_INIT;
+	struct lone f;
+
+	lone_start(&f, nap, &n);
+	settle();
+	co_scope_begin(&s, MS(10));
+	stall(MS(10));
+	IS(co_yield_now(), CANC);
+	IS(co_scope_end(&s, CANC), TMO);
+	IS(co_yield_now(), 0);
+	ck_assert(n.over);
+	IS(lone_end(&f), 0);
+	AT(10);
+}
+
+static int yield_until_cancelled(void *unused)
+{
+	int rc = 0;
+
+	(void)unused;
+	while (rc == 0)
+		rc = co_yield_now();
+	return rc;
+}
+
+SCENARIO_WITH(C20_a_loop_of_yields_stops_at_its_timeout_REAL, &real_clock)
+{
+	co_ns begun = co_now();
+
+	IS(co_timeout(MS(2), yield_until_cancelled, NULL), TMO);
+	ck_assert_int_ge(co_now() - begun, MS(2));
+}
+
+SUITE("contract: points and fairness",
+	C18_a_yield_lets_all_others_run_first,
+	C18_also_in_a_cancelled_scope,
+	C18_a_cancel_during_the_yield_shows_at_once,
+	C18_a_yield_alone_returns,
+	C19_64_points_that_did_not_block_force_a_pass,
+	C19_one_pass_for_each_64,
+	C19_a_point_that_blocks_ends_the_row,
+	C19_a_checkpoint_never_switches,
+	C19_the_first_checkpoint_after_a_park_reads_the_clock,
+	C19_every_64th_checkpoint_reads_the_clock,
+	C19_other_checkpoints_do_not_read_it,
+	C19_a_checkpoint_expires_own_scopes_only,
+	C19_a_computing_loop_stops_at_its_timeout_REAL,
+	C19_a_computing_loop_stops_after_a_stall,
+	C19_a_storm_is_reported_once_with_the_name,
+	C19_no_storm_before_ten_thousand,
+	C19_a_success_ends_the_row,
+	C20_no_other_call_expires_a_scope,
+	C20_an_end_is_no_look,
+	C20_the_clock_is_read_every_64_switches,
+	C20_however_many_yield,
+	C20_operations_always_ready_delay_a_timer_by_a_bound,
+	C20_on_the_virtual_clock_every_snapshot_is_a_pass,
+	C20_a_loop_of_yields_stops_at_its_timeout_REAL)
