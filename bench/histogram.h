@@ -14,17 +14,17 @@
 #define HISTOGRAM_PER_OCTAVE (1u << HISTOGRAM_BITS)
 #define HISTOGRAM_BUCKETS ((65u - HISTOGRAM_BITS) * HISTOGRAM_PER_OCTAVE)
 
-struct histogram {		/* zero = empty */
+struct histogram { /* zero = empty */
 	uint64_t count[HISTOGRAM_BUCKETS];
 	uint64_t total;
-	uint64_t max;		/* exact */
+	uint64_t max; /* exact */
 };
 
 static inline unsigned histogram_index(uint64_t value)
 {
 	unsigned shift = 0;
 
-	if (value >= HISTOGRAM_PER_OCTAVE)	/* nonzero: clz is defined */
+	if (value >= HISTOGRAM_PER_OCTAVE) /* nonzero: clz is defined */
 		shift = 63 - HISTOGRAM_BITS - (unsigned)__builtin_clzll(value);
 	return shift * HISTOGRAM_PER_OCTAVE + (unsigned)(value >> shift);
 }
@@ -55,7 +55,7 @@ static inline uint64_t histogram_quantile(const struct histogram *h, unsigned pe
 	uint64_t rank = (h->total * per_mille + 999) / 1000, seen = h->count[0];
 	unsigned i = 0;
 
-	while (seen < rank)		/* ends: all the counts add up to total */
+	while (seen < rank) /* ends: all the counts add up to total */
 		seen += h->count[++i];
 	if (i == HISTOGRAM_BUCKETS - 1 || histogram_floor(i + 1) > h->max)
 		return h->max;
@@ -68,8 +68,8 @@ static inline uint64_t histogram_quantile(const struct histogram *h, unsigned pe
 
 struct histogram_rows {
 	uint64_t count[HISTOGRAM_ROWS];
-	unsigned first, last;		/* of those that are not empty; first > last: none */
-	uint64_t largest;		/* count */
+	unsigned first, last; /* of those that are not empty; first > last: none */
+	uint64_t largest;     /* count */
 };
 
 static inline uint64_t histogram_row_end(unsigned row)

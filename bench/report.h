@@ -18,30 +18,30 @@ struct options {
 	bool json;
 };
 
-struct mark {			/* a point of the run, in ns */
+struct mark { /* a point of the run, in ns */
 	co_ns wall;
-	co_ns cpu;		/* of the process, user and system */
+	co_ns cpu; /* of the process, user and system */
 };
 
 struct tally {
-	const char *version, *allocator;	/* of this build */
+	const char *version, *allocator; /* of this build */
 	struct mark start, all_spawned, last_wake, end;
 	uint64_t spawned;
 	uint64_t wakes;
 	uint64_t early;
-	co_ns earliest;				/* by which the worst early wake was early */
-	uint64_t due, caught;			/* timeouts */
-	struct histogram lateness;		/* ns; an early wake counts as 0 */
-	long memory_before, memory_peak;	/* KiB; -1 or 0: /proc did not tell */
-	struct co_stats stats_before, stats;	/* the latter when all are asleep */
+	co_ns earliest;			     /* by which the worst early wake was early */
+	uint64_t due, caught;		     /* timeouts */
+	struct histogram lateness;	     /* ns; an early wake counts as 0 */
+	long memory_before, memory_peak;     /* KiB; -1 or 0: /proc did not tell */
+	struct co_stats stats_before, stats; /* the latter when all are asleep */
 };
 
 static const struct {
 	const char *name, *key;
 	unsigned per_mille;
 } quantiles[] = {
-	{ "p50", "lateness_p50_ns", 500 }, { "p90", "lateness_p90_ns", 900 },
-	{ "p99", "lateness_p99_ns", 990 }, { "p99.9", "lateness_p99_9_ns", 999 },
+	{ "p50", "lateness_p50_ns", 500 },  { "p90", "lateness_p90_ns", 900 },
+	{ "p99", "lateness_p99_ns", 990 },  { "p99.9", "lateness_p99_9_ns", 999 },
 	{ "max", "lateness_max_ns", 1000 },
 };
 #define QUANTILES (sizeof(quantiles) / sizeof(quantiles[0]))
@@ -148,12 +148,11 @@ static void print_table(const struct options *o, const struct tally *t)
 
 	printf("whorl-sleepers %s\n\n", t->version);
 	printf("coroutines     %s\n", grouped(x, t->spawned));
-	printf("sleeps         %" PRIu64 " each, of %" PRIu64 "..%" PRIu64 " ms, seed %" PRIu64
-	       "\n", o->loops, o->min_ms, o->max_ms, o->seed);
+	printf("sleeps         %" PRIu64 " each, of %" PRIu64 "..%" PRIu64 " ms, seed %" PRIu64 "\n",
+	       o->loops, o->min_ms, o->max_ms, o->seed);
 	printf("wakes          %s\n", grouped(x, t->wakes));
 	printf("wall clock     %.3f s, of which %.3f after spawning\n",
-	       seconds(t->start.wall, t->end.wall),
-	       seconds(t->all_spawned.wall, t->last_wake.wall));
+	       seconds(t->start.wall, t->end.wall), seconds(t->all_spawned.wall, t->last_wake.wall));
 	printf("CPU            %.3f s, of which %.3f after spawning\n",
 	       seconds(t->start.cpu, t->end.cpu), seconds(t->all_spawned.cpu, t->last_wake.cpu));
 	printf("memory         %s bytes a coroutine, page tables included (%s)\n",
@@ -194,8 +193,7 @@ static void json_wakes(const struct tally *t)
 
 	json_uint("wakes", t->wakes);
 	for (unsigned i = 0; i < QUANTILES; i++)
-		json_uint(quantiles[i].key,
-			  histogram_quantile(&t->lateness, quantiles[i].per_mille));
+		json_uint(quantiles[i].key, histogram_quantile(&t->lateness, quantiles[i].per_mille));
 	json_uint("early", t->early);
 	json_uint("earliest_ns", (uint64_t)t->earliest);
 	json_uint("timeouts_due", t->due);

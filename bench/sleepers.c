@@ -40,12 +40,16 @@
 
 #define MAX_COROUTINES UINT64_C(100000000)
 #define MAX_LOOPS UINT64_C(1000000)
-#define MAX_MS UINT64_C(3600000)	/* an hour: in microseconds it fits in 32 bits */
-#define TIMEOUT_EVERY 10		/* one sleep in so many is cut short */
-#define SAMPLE_EVERY CO_MS(200)		/* of memory, and the progress line's pace */
+#define MAX_MS UINT64_C(3600000) /* an hour: in microseconds it fits in 32 bits */
+#define TIMEOUT_EVERY 10	 /* one sleep in so many is cut short */
+#define SAMPLE_EVERY CO_MS(200)	 /* of memory, and the progress line's pace */
 
 static struct options options = {
-	.coroutines = 10000, .loops = 5, .min_ms = 100, .max_ms = 1000, .seed = 1,
+	.coroutines = 10000,
+	.loops = 5,
+	.min_ms = 100,
+	.max_ms = 1000,
+	.seed = 1,
 };
 /* Only the coroutines write here, all on one thread. */
 static struct tally tally = { .version = PACKAGE_VERSION, .allocator = ALLOCATOR };
@@ -56,7 +60,7 @@ static co_ns read_clock(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(clock, &ts);	/* cannot fail: every Linux has both clocks */
+	clock_gettime(clock, &ts); /* cannot fail: every Linux has both clocks */
 	return CO_SEC(ts.tv_sec) + ts.tv_nsec;
 }
 
@@ -76,7 +80,7 @@ static long status_field(const char *status, const char *field)
 /* KiB of resident memory and of the page tables that map it; -1 if unknown. */
 static long memory_now(void)
 {
-	static char status[8192];	/* of about 1.5 KiB; not on a coroutine's stack */
+	static char status[8192]; /* of about 1.5 KiB; not on a coroutine's stack */
 	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	long rss, tables;
 	ssize_t n;
@@ -165,10 +169,11 @@ static int sleeper(void *arg)
 
 static void show_progress(void)
 {
-	char done[32], all[32];
+	char spawned[32], done[32], all[32];
 
-	fprintf(stderr, "\r%6.1f s  %s of %s wakes, %" PRIu64 " early\033[K",
-		seconds(tally.start.wall, read_clock(CLOCK_MONOTONIC)), grouped(done, tally.wakes),
+	fprintf(stderr, "\r%6.1f s  %s coroutines, %s of %s wakes, %" PRIu64 " early\033[K",
+		seconds(tally.start.wall, read_clock(CLOCK_MONOTONIC)),
+		grouped(spawned, tally.spawned), grouped(done, tally.wakes),
 		grouped(all, options.coroutines * options.loops), tally.early);
 }
 
@@ -192,6 +197,7 @@ static int watch(void *arg)
 
 static int spawn_and_wait(void *arg)
 {
+	const bool *progress = arg;
 	co_group group;
 	int rc = co_spawn(NULL, watch, arg, NULL);
 
@@ -201,12 +207,14 @@ static int spawn_and_wait(void *arg)
 	tally.memory_before = memory_now();
 	co_group_begin(&group, CO_GROUP_FAIL_FAST);
 	while (rc == 0 && tally.spawned < options.coroutines) {
+		if (*progress && tally.spawned % 16384 == 0) /* watch does not run yet */
+			show_progress();
 		rc = co_spawn(&group, sleeper, (void *)(uintptr_t)tally.spawned, NULL);
 		tally.spawned += rc == 0;
 	}
 	tally.all_spawned = mark();
 	if (rc == 0)
-		rc = co_yield_now();	/* the others run first: when it returns they are asleep */
+		rc = co_yield_now(); /* the others run first: when it returns they are asleep */
 	sample_memory();
 	co_stats(&tally.stats);
 	rc = co_group_end(&group, rc);
@@ -225,8 +233,6 @@ static int run(void)
 	opt.alloc = co_alloc_jemalloc;
 #endif
 	tally.start = mark();
-	if (progress)
-		show_progress();
 	rc = co_run(spawn_and_wait, &progress, &opt, &exit_code);
 	tally.end = mark();
 	if (progress)
@@ -310,7 +316,7 @@ static void parse_option(int c)
 	case 'V':
 		puts("whorl-sleepers " PACKAGE_VERSION);
 		exit(0);
-	default:		/* getopt_long has said what is wrong */
+	default: /* getopt_long has said what is wrong */
 		fail_usage();
 	}
 }

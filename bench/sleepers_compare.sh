@@ -53,13 +53,16 @@ FNR == 1 && /^[a-z]/ { absent[programs] = $1 }
 function row(label, key, unit, format, with_ratio) {
 	line = sprintf("%-28s", label)
 	for (p = 1; p <= programs; p++) {
-		value = sprintf(format, field[p, key] / unit)
+		value = p in absent ? absent[p] : "-"
 		times = ""
-		if (with_ratio && field[1, key] > 0)
-			times = sprintf("%.1f", field[p, key] / field[1, key])
-		line = line sprintf("%10s", p in absent ? absent[p] : value)
+		if ((p, key) in field) {
+			value = sprintf(format, field[p, key] / unit)
+			if (with_ratio && field[1, key] > 0)
+				times = sprintf("%.1f", field[p, key] / field[1, key])
+		}
+		line = line sprintf("%10s", value)
 		if (p > 1)
-			line = line sprintf("%8s", p in absent ? "" : times)
+			line = line sprintf("%8s", times)
 	}
 	sub(/ +$/, "", line)
 	print line
@@ -83,5 +86,9 @@ END {
 	row("early wakes", "early", 1, "%d", 0)
 	row("timeouts due", "timeouts_due", 1, "%d", 0)
 	row("timeouts caught", "timeouts_caught", 1, "%d", 0)
+	for (p = 1; p <= programs; p++)
+		if (!(p in absent) && !((p, "bytes_per_coroutine") in field))
+			printf "\n%s: memory unknown, for the first coroutine ended before the last began\n",
+				name[p]
 }' "$results/whorl" "$results/asyncio" "$results/gevent"
 exit "$status"

@@ -137,9 +137,8 @@ static void loop_init(struct co_loop *l, const struct co_options *o)
 	l->guest = true;
 	l->ready.end = &l->ready.first;
 	l->fd_armed = CO_FOREVER;
-	l->latest = INT64_MIN;
-	if (l->virtual_clock)
-		l->latest = o->now ? o->now(o->now_ctx) : 0;
+	if (l->virtual_clock && o->now && o->now(o->now_ctx) > 0)
+		l->latest = o->now(o->now_ctx);
 	l->now = whorl__clock(l);
 	whorl__group_init(&l->detached, &l->root, CO_GROUP_COLLECT);
 	whorl__node_root(&l->root, NULL, NULL);

@@ -138,6 +138,8 @@ void whorl__wake(struct waiter *w, int result)
 	w->result = result;
 	w->co->waiter = NULL;
 	whorl__make_ready(w->co);
+	if (w->leave)
+		w->leave(w, result);
 }
 
 void whorl__yield(struct co *co)

@@ -109,6 +109,7 @@ struct waiter {
 	int result;			/* what park returns; set before parking: the result at its deadline */
 	bool deaf;			/* a cancel does not wake it */
 	const char *what;		/* "sleep", ...: for reports */
+	void (*leave)(struct waiter *w, int result);	/* what else is to be undone when it is woken; NULL: nothing */
 };
 
 static inline struct waiter *first_waiter(const struct link *list)	/* NULL: there is none */
@@ -226,7 +227,7 @@ struct co_loop {
 	struct whorl__fiber *on;	/* where run_once was called */
 	struct whorl__stack last_stack;	/* of the one that finished last: put back by the next to need one */
 	co_ns now;			/* as of this pass */
-	co_ns latest;			/* of all readings: a clock that steps back is held here */
+	co_ns latest;			/* of all readings, at least 0: a clock that steps back is held here */
 	struct co_options opt;
 	char name[32];			/* opt.attr.name */
 	uint32_t serial;		/* tells loops apart in references */

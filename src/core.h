@@ -1,11 +1,14 @@
-/* What the scheduler may know of the coroutine core: fibers, the switch between them, stacks, overflow reports.
+/* What the scheduler may know of the coroutine core: fibers, the switch between them, stacks,
+ * overflow reports.
  *
- * A fiber is one stack and the place where its execution stands. The core switches fibers and knows nothing of
- * queues or time: raw coroutines and generators (src/raw.c, src/gen.c) are fibers that remember who resumed them, the
- * scheduler's coroutines are fibers that a run queue picks. Each thread has one fiber more, for the stack that the
- * system gave it. A fiber never changes thread: compilers keep addresses of thread-local variables across calls.
+ * A fiber is one stack and the place where its execution stands. The core switches fibers and knows
+ * nothing of queues or time: raw coroutines and generators (src/raw.c, src/gen.c) are fibers that
+ * remember who resumed them, the scheduler's coroutines are fibers that a run queue picks. Each
+ * thread has one fiber more, for the stack that the system gave it. A fiber never changes thread:
+ * compilers keep addresses of thread-local variables across calls.
  *
- * What a stopped fiber keeps is on its own stack, below the pointer in `sp` (src/arch/<cpu>/frame.h draws it). */
+ * What a stopped fiber keeps is on its own stack, below the pointer in `sp` (src/arch/<cpu>/frame.h
+ * draws it). */
 #ifndef WHORL_SRC_CORE_H
 #define WHORL_SRC_CORE_H
 
@@ -14,7 +17,8 @@
 #define WHORL__HIDDEN __attribute__((visibility("hidden")))
 #define WHORL__LIKELY(x) __builtin_expect(!!(x), 1)
 #define WHORL__UNLIKELY(x) __builtin_expect(!!(x), 0)
-/* A dlopened library may use a little of the static TLS block; in return an access is one instruction. */
+/* A dlopened library may use a little of the static TLS block; in return an access is one
+ * instruction. */
 #define WHORL__TLS _Thread_local __attribute__((tls_model("initial-exec")))
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -28,23 +32,25 @@
 #define WHORL__ASAN 0
 #endif
 
-/* ------------------------------------------------------------------------------------------------------------ stacks
+/* ------------------------------------------------------------------------------------------ stacks
  *
- * A stack lies in a slab, with a guard region below it and WHORL__STACK_RECORD bytes more than was asked for above
- * `low + size`. The owner's record (struct co_raw, the scheduler's home of a coroutine) lies there, so that the bytes asked
- * for are all the user's; the record starts a few cache lines lower or higher from one stack to the next.
+ * A stack lies in a slab, with a guard region below it, and above it WHORL__STACK_RECORD bytes more
+ * than was asked for. The owner's record (struct co_raw, the scheduler's home of a coroutine) lies
+ * there, so that the bytes asked for are all the user's; where it ends differs by a few cache lines
+ * from one stack to the next.
  *
- *	low - WHORL__GUARD_SIZE     low                          low + size      top     low + size + WHORL__STACK_RECORD
- *	| guard                     | usable, grows downwards <-- ... | ... record | unused |
+ *	low - WHORL__GUARD_SIZE   low                          low + size      top
+ *	| guard                   | usable, grows downwards ... | ... record   | unused |
+ *	                                                        | WHORL__STACK_RECORD   |
  */
-#define WHORL__GUARD_SIZE ((size_t)64 << 10)	/* a frame must be larger than this to jump it (glibc bug 26691) */
+#define WHORL__GUARD_SIZE ((size_t)64 << 10)	/* a larger frame jumps it (glibc bug 26691) */
 #define WHORL__STACK_RECORD ((size_t)4096)
 #define WHORL__RECORD_MAX ((size_t)2048)	/* an owner's record is not larger: assert it */
 
 enum whorl__guard {
 	WHORL__GUARD_MADVISE,		/* MADV_GUARD_INSTALL: costs no map */
 	WHORL__GUARD_MPROTECT,		/* each costs two of the process's vm.max_map_count */
-	WHORL__GUARD_CANARY,		/* a line below `low` that must stay zero, looked at when the fiber stops */
+	WHORL__GUARD_CANARY,		/* zeros below `low`, looked at when the fiber stops */
 	WHORL__GUARD_KINDS
 };
 
@@ -58,16 +64,17 @@ struct whorl__stack {
 	unsigned char guard;		/* enum whorl__guard */
 };
 
-/* A pool keeps the stacks of one loop (not locked), or of all raw coroutines of the process (src/raw.c locks).
- * `no_probe` is CO_OPT_NO_GUARD_PROBE's meaning: do as on kernels without MADV_GUARD_INSTALL. All zero is an empty pool.
- * Fini unmaps all but the slabs in which a stack is still in use: those leak, on purpose. */
+/* A pool keeps the stacks of one loop (not locked), or of all raw coroutines of the process
+ * (src/raw.c locks). `no_probe` is CO_OPT_NO_GUARD_PROBE's meaning: do as on kernels without
+ * MADV_GUARD_INSTALL. All zero is an empty pool. Fini unmaps all but the slabs in which a stack is
+ * still in use: those leak, on purpose. */
 #define WHORL__STACK_CLASSES (SIZE_MAX > UINT32_MAX ? 20 : 16)	/* 16 KiB << class: up to 8 GiB */
 #define WHORL__STACK_MAX ((size_t)16 << 10 << (WHORL__STACK_CLASSES - 1))
 struct whorl__stack_pool {
 	struct whorl__stack_class {
 		struct whorl__idle_stack *idle;	/* put back, the last one first */
 		struct whorl__slab *slabs;	/* the newest first */
-		char *fresh;			/* the newest slab's first stack that was never handed out */
+		char *fresh;			/* the first of the newest slab never handed out */
 		size_t fresh_left;		/* how many of those there are */
 		size_t stacks;			/* in all slabs */
 	} classes[WHORL__STACK_CLASSES];
@@ -77,18 +84,21 @@ struct whorl__stack_pool {
 };
 WHORL__HIDDEN void whorl__stack_pool_init(struct whorl__stack_pool *pool, bool no_probe);
 WHORL__HIDDEN void whorl__stack_pool_fini(struct whorl__stack_pool *pool);
-/* `size` usable bytes, rounded up; 0 = 64 KiB. -EINVAL: larger than the largest class. -ENOMEM. The last one put back
- * comes first: its pages are warm. What the memory holds is left from the last owner, except that put overwrites a few
- * words at the upper end. */
-WHORL__HIDDEN int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, struct whorl__stack *out);
-WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack);
-WHORL__HIDDEN char *whorl__stack_top(const struct whorl__stack *stack);	/* 64-byte aligned; record lies below it */
-/* Bytes below the top that were ever written, by whoever had the stack since it was mapped; at most `size`. */
+/* `size` usable bytes, rounded up; 0 = 64 KiB. -EINVAL: larger than the largest class. -ENOMEM. The
+ * last one put back comes first: its pages are warm. What the memory holds is left from the last
+ * owner, except that put overwrites a few words at the upper end. */
+WHORL__HIDDEN int whorl__stack_get(struct whorl__stack_pool *pool, size_t size,
+				   struct whorl__stack *out);
+WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool,
+				    const struct whorl__stack *stack);
+/* 64-byte aligned; the record lies below it. */
+WHORL__HIDDEN char *whorl__stack_top(const struct whorl__stack *stack);
+/* Bytes below the top ever written, by whoever had the stack so far; at most `size`. */
 WHORL__HIDDEN size_t whorl__stack_used(const struct whorl__stack *stack);
 /* False: WHORL__GUARD_CANARY, and something was written below `low`. */
 WHORL__HIDDEN bool whorl__stack_intact(const struct whorl__stack *stack);
 
-/* ------------------------------------------------------------------------------------------------------------ fibers */
+/* --------------------------------------------------------------------------------------- fibers */
 
 struct whorl__env;			/* FP control words and C++ exception state, see fiber.c */
 
@@ -96,7 +106,7 @@ struct whorl__env;			/* FP control words and C++ exception state, see fiber.c */
 
 struct whorl__fiber {
 	void *sp;			/* where it stands while it does not run */
-	unsigned flags;			/* CO_KEEP_FPENV, CO_KEEP_CXX_EH, WHORL__FIBER_*: nonzero = the slow path */
+	unsigned flags;			/* CO_KEEP_*, WHORL__FIBER_*: nonzero = the slow path */
 	struct whorl__fiber *resumer;	/* of a raw coroutine: where it suspends to; else NULL */
 	struct whorl__stack stack;	/* low NULL: the thread's own */
 	const char *name;		/* for reports; may be NULL */
@@ -111,7 +121,8 @@ struct whorl__fiber {
 
 /* The fiber that runs on this thread. NULL: the thread has made no fiber yet. */
 extern WHORL__HIDDEN WHORL__TLS struct whorl__fiber *whorl__fiber_current;
-WHORL__HIDDEN struct whorl__fiber *whorl__fiber_adopt(void);	/* makes the thread's own stack a fiber */
+/* Makes the thread's own stack a fiber. */
+WHORL__HIDDEN struct whorl__fiber *whorl__fiber_adopt(void);
 static inline struct whorl__fiber *whorl__fiber_running(void)
 {
 	struct whorl__fiber *f = whorl__fiber_current;
@@ -119,23 +130,28 @@ static inline struct whorl__fiber *whorl__fiber_running(void)
 	return WHORL__LIKELY(f != NULL) ? f : whorl__fiber_adopt();
 }
 
-/* `entry` runs on the fiber's stack at the first switch to it and gets `arg` and that switch's value; it never returns
- * (it ends with whorl__fiber_exit). The `record` bytes below the stack's top (a multiple of 16) stay the owner's; *f may lie
- * there. Of `flags`, CO_KEEP_* are honoured. name and site are set to NULL: the owner's to fill. The thread that does this
- * is the one that may switch to the fiber: whorl__fiber_current is set from then on. */
+/* `entry` runs on the fiber's stack at the first switch to it and gets `arg` and that switch's
+ * value; it never returns (it ends with whorl__fiber_exit). The `record` bytes below the stack's
+ * top (a multiple of 16) stay the owner's; *f may lie there. Of `flags`, CO_KEEP_* are honoured.
+ * name and site are set to NULL: the owner's to fill. The thread that does this is the one that may
+ * switch to the fiber: whorl__fiber_current is set from then on. */
 typedef void whorl__entry_fn(void *arg, void *value);
-WHORL__HIDDEN void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack, size_t record,
-				     unsigned flags, whorl__entry_fn *entry, void *arg);
+WHORL__HIDDEN void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack,
+				     size_t record, unsigned flags, whorl__entry_fn *entry,
+				     void *arg);
 
-/* The assembly stub: stores the state of the caller in *from, takes up `to`, and returns `value` there. The second name is
- * the same code for callers that return an int, so that they too can end with a jump to it: a function that calls the switch
- * and then returns is mispredicted on its return (the return predictor has the other fiber's calls), 4 ns that a jump saves. */
+/* The assembly stub: stores the state of the caller in *from, takes up `to`, and returns `value`
+ * there. The second name is the same code for callers that return an int, so that they too can end
+ * with a jump to it: a function that calls the switch and then returns is mispredicted on its
+ * return (the return predictor has the other fiber's calls), 4 ns that a jump saves. */
 WHORL__HIDDEN void *whorl__switch(void **from, void *to, void *value);
 WHORL__HIDDEN int whorl__switch_int(void **from, void *to, void *value);
 
 /* With flags or a sanitizer: what else is to be done, and the stub. */
-WHORL__HIDDEN void *whorl__fiber_switch_slow(struct whorl__fiber *from, struct whorl__fiber *to, void *value);
-WHORL__HIDDEN int whorl__fiber_switch_slow_int(struct whorl__fiber *from, struct whorl__fiber *to, void *value);
+WHORL__HIDDEN void *whorl__fiber_switch_slow(struct whorl__fiber *from, struct whorl__fiber *to,
+					     void *value);
+WHORL__HIDDEN int whorl__fiber_switch_slow_int(struct whorl__fiber *from, struct whorl__fiber *to,
+					       void *value);
 
 /* Runs `to` and returns, when someone switches back here, the value given there. */
 static inline void *whorl__fiber_switch(struct whorl__fiber *to, void *value)
@@ -159,24 +175,28 @@ static inline int whorl__fiber_switch_int(struct whorl__fiber *to, void *value)
 	return whorl__switch_int(&from->sp, to->sp, value);
 }
 
-/* The same for a fiber that will never run again; its stack may be put back by whoever runs next. */
+/* The same for a fiber that will never run again. Whoever runs next may put its stack back. */
 WHORL__HIDDEN _Noreturn void whorl__fiber_exit(struct whorl__fiber *to, void *value);
 
-/* For the owner of a stopped fiber that will never run again and did not exit, before its stack is put back. */
+/* For the owner of a stopped fiber that will never run again and did not exit, before its stack is
+ * put back. */
 WHORL__HIDDEN void whorl__fiber_drop(struct whorl__fiber *f);
 
-/* ---------------------------------------------------------------------------------------------------- overflow report
+/* --------------------------------------------------------------------------------- overflow report
  *
- * While a thread watches, a SIGSEGV in the guard below the running fiber ends the program with a message that names it;
- * every other SIGSEGV goes where it went before. The handler is installed with the first watch of the process, only where
- * the disposition is SIG_DFL, on an alternate stack, and removed with the last. Calls nest. -ENOMEM.
+ * While a thread watches, a SIGSEGV in the guard below the running fiber ends the program with a
+ * message that names it; every other SIGSEGV goes where it went before. The handler is installed
+ * with the first watch of the process, only where the disposition is SIG_DFL, on an alternate stack,
+ * and removed with the last. Calls nest. -ENOMEM.
  *
- * unwatch_later counts down like unwatch but leaves all in place, for the next watch, the next unwatch or the thread's
- * end: a system call would cost more than all else in the life of a short raw coroutine. */
+ * unwatch_later counts down like unwatch but leaves all in place, for the next watch, the next
+ * unwatch or the thread's end: the system calls would cost more than all else in the life of a
+ * short raw coroutine. */
 WHORL__HIDDEN int whorl__overflow_watch(void);
 WHORL__HIDDEN void whorl__overflow_unwatch(void);
 WHORL__HIDDEN void whorl__overflow_unwatch_later(void);
-/* Set by a loop that was told to leave SIGSEGV alone, while it is open: watches of this thread then install nothing. */
+/* Set by a loop that was told to leave SIGSEGV alone, while it is open: watches of this thread then
+ * install nothing. */
 extern WHORL__HIDDEN WHORL__TLS bool whorl__overflow_leave_alone;
 /* Says what `f` did to its stack ("ran into the guard below") and aborts. */
 WHORL__HIDDEN _Noreturn void whorl__overflow_report(const struct whorl__fiber *f, const char *how);

@@ -1,12 +1,14 @@
 /* How fibers begin and end, and the switch where the stub alone is not enough.
  *
- * The FP control words and the C++ exception state are the thread's, shared by all its fibers, except those with CO_KEEP_*.
- * Such a fiber has a slot for them. Invariant: while the fiber is stopped the slot holds its own; while it runs, what the
- * others share. So entering and leaving are the same swap, a switch between two such fibers is two, and nobody else
- * ever sees its setting, in whatever order fibers run.
+ * The FP control words and the C++ exception state are the thread's, shared by all its fibers,
+ * except those with CO_KEEP_*. Such a fiber has a slot for them. Invariant: while the fiber is
+ * stopped the slot holds its own; while it runs, what the others share. So entering and leaving are
+ * the same swap, a switch between two such fibers is two, and nobody else ever sees its setting, in
+ * whatever order fibers run.
  *
- * All of that happens before the stub; only ASan has something to do after it (K16). It is told of each change of stack
- * twice: where the new one lies, by the fiber that leaves, and that it was reached, by the fiber that arrives. */
+ * All of that happens before the stub; only ASan has something to do after it (K16). It is told of
+ * each change of stack twice: where the new one lies, by the fiber that leaves, and that it was
+ * reached, by the fiber that arrives. */
 #define _GNU_SOURCE 1
 #include <stddef.h>
 
@@ -16,7 +18,8 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-/* Itanium C++ ABI: Exception Handling, 2.2.2 "Caught Exception Stack". Absent from programs without a C++ runtime. */
+/* Itanium C++ ABI: Exception Handling, 2.2.2 "Caught Exception Stack". Absent from programs without
+ * a C++ runtime. */
 struct cxx_globals {
 	void *caught_exceptions;
 	unsigned uncaught_exceptions;
@@ -36,7 +39,7 @@ struct whorl__fiber *whorl__fiber_adopt(void)
 	return whorl__fiber_current = &of_thread;
 }
 
-/* ---------------------------------------------------------------------------------------------------- sanitizer */
+/* ------------------------------------------------------------------------------------ sanitizer */
 
 #if WHORL__ASAN
 static WHORL__TLS struct whorl__fiber *left;	/* the one that the last switch left */
@@ -98,7 +101,7 @@ void whorl__fiber_drop(struct whorl__fiber *f)
 }
 #endif
 
-/* -------------------------------------------------------------------------------------------------------- begin */
+/* ---------------------------------------------------------------------------------------- begin */
 
 /* Cuts `size` bytes off the stack below *base. */
 static void *carve(char **base, size_t size)
@@ -106,8 +109,8 @@ static void *carve(char **base, size_t size)
 	return *base -= (size + 15) & ~(size_t)15;
 }
 
-void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack, size_t record, unsigned flags,
-		       whorl__entry_fn *entry, void *arg)
+void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack, size_t record,
+		       unsigned flags, whorl__entry_fn *entry, void *arg)
 {
 	char *base = whorl__stack_top(stack) - record;
 
@@ -132,7 +135,7 @@ void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack,
 	f->sp = whorl__frame_make(base, entry, arg);
 }
 
-/* ------------------------------------------------------------------------------------------------------- switch */
+/* --------------------------------------------------------------------------------------- switch */
 
 static void swap_env(const struct whorl__fiber *f)
 {

@@ -1,8 +1,8 @@
 /* Generators: a raw coroutine that hands out values.
  *
- * The generator's object is a variable of the first function on the coroutine's stack, which never returns: co_gen_make
- * runs it as far as to learn the address, and after the user's function has ended it stays suspended, so that the result
- * can be read as often as anyone asks. */
+ * The generator's object is a variable of the first function on the coroutine's stack, which never
+ * returns: co_gen_make runs it as far as to learn the address, and after the user's function has
+ * ended it stays suspended, so that the result can be read as often as anyone asks. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 
@@ -55,7 +55,8 @@ int co_gen_make(co_gen **out, co_gen_fn *fn, void *arg, const struct co_attr *at
 
 int co_gen_send(co_gen *gen, void *in, void **value)
 {
-	if (gen == NULL || (in != NULL && !gen->started) || co_raw_state(gen->raw) == CO_RAW_RUNNING)
+	if (gen == NULL || (in != NULL && !gen->started) ||
+	    co_raw_state(gen->raw) == CO_RAW_RUNNING)
 		return -EINVAL;
 	if (gen->ended)
 		return gen->result;
@@ -81,7 +82,8 @@ int co_gen_emit(co_gen *gen, void *value, void **received)
 	if (gen->freed)
 		return -ECANCELED;
 	gen->received = received;
-	return whorl__fiber_switch_int(whorl__raw_stop(whorl__fiber_current, CO_RAW_SUSPENDED, value), (void *)1);
+	return whorl__fiber_switch_int(
+		whorl__raw_stop(whorl__fiber_current, CO_RAW_SUSPENDED, value), (void *)1);
 }
 
 void co_gen_free(co_gen *gen)
@@ -89,7 +91,8 @@ void co_gen_free(co_gen *gen)
 	if (gen == NULL)
 		return;
 	gen->freed = true;
-	while (gen->started && !gen->ended && co_raw_resume(gen->raw, (void *)(intptr_t)-ECANCELED, NULL) == 1)
+	while (gen->started && !gen->ended &&
+	       co_raw_resume(gen->raw, (void *)(intptr_t)-ECANCELED, NULL) == 1)
 		;
 	co_raw_destroy(gen->raw);
 }

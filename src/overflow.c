@@ -1,12 +1,14 @@
 /* A stack overflow ends the program with a message that says whose stack it was.
  *
- * The guard below a stack turns an overflow into SIGSEGV. While anyone watches, a handler for it runs on an alternate stack
- * of the thread (the overflown one has no room), compares the address with the guard of the fiber that runs, and writes the
- * message. Whether it was a guard or not, the handler then gives the signal back to SIG_DFL and returns: the instruction
- * faults again, and the program dies of the very signal it would have died of, with its core dump.
+ * The guard below a stack turns an overflow into SIGSEGV. While anyone watches, a handler for it
+ * runs on an alternate stack of the thread (the overflown one has no room), compares the address
+ * with the guard of the fiber that runs, and writes the message. Whether it was a guard or not, the
+ * handler then gives the signal back to SIG_DFL and returns: the instruction faults again, and the
+ * program dies of the very signal it would have died of, with its core dump.
  *
- * Two things are set up: the handler for the process, counted in threads under a lock, and the alternate stack for the
- * thread, counted in watches without one. A thread that ends while it lingers in unwatch_later cleans up by its key. */
+ * Two things are set up: the handler for the process, counted in threads under a lock, and the
+ * alternate stack for the thread, counted in watches without one. A thread that ends while it
+ * lingers in unwatch_later cleans up by its key. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,7 @@
 
 #include "core.h"
 
-#define ALT_STACK_SIZE	((size_t)64 << 10)	/* address space; a few pages are used, and only in the end */
+#define ALT_STACK_SIZE	((size_t)64 << 10)	/* no page of it is used before the end */
 
 WHORL__TLS bool whorl__overflow_leave_alone;
 
@@ -33,7 +35,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_thread_end;
 static int key_error;				/* written under `once` */
 
-/* ------------------------------------------------------------- the message: nothing but async-signal-safe calls */
+/* --------------------------------------------- the message: nothing but async-signal-safe calls */
 
 struct message {
 	char text[768];
@@ -93,7 +95,8 @@ static bool add_if_mapped_here(struct message *m, const char *row, uintptr_t add
 	return true;
 }
 
-/* File and offset, for addr2line, of code at a random address. dladdr(3) may not be called in a signal handler. */
+/* File and offset, for addr2line, of code at a random address. dladdr(3) may not be called in a
+ * signal handler. */
 static void add_place(struct message *m, uintptr_t address)
 {
 	char row[512], chunk[512];
@@ -166,14 +169,18 @@ static void on_segv(int signo, siginfo_t *info, void *context)
 		raise(signo);
 }
 
-/* ------------------------------------------------------------------------------------------ handler of the process */
+/* ----------------------------------------------------------------------- handler of the process */
 
 static void install(void)
 {
-	struct sigaction now, ours = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction now, ours = {
+		.sa_sigaction = on_segv,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK,
+	};
 
 	sigemptyset(&ours.sa_mask);
-	if (sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL)
+	if (sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 &&
+	    now.sa_handler == SIG_DFL)
 		sigaction(SIGSEGV, &ours, NULL);
 }
 
@@ -182,7 +189,8 @@ static void uninstall(void)
 	struct sigaction now, standard = { .sa_handler = SIG_DFL };
 
 	sigemptyset(&standard.sa_mask);
-	if (sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_segv)
+	if (sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) != 0 &&
+	    now.sa_sigaction == on_segv)
 		sigaction(SIGSEGV, &standard, NULL);
 }
 
@@ -196,7 +204,7 @@ static void count_threads(bool more)
 	pthread_mutex_unlock(&lock);
 }
 
-/* ------------------------------------------------------------------------------------ alternate stack of the thread */
+/* ---------------------------------------------------------------- alternate stack of the thread */
 
 static int provide_alt_stack(void)
 {
@@ -204,7 +212,8 @@ static int provide_alt_stack(void)
 
 	if (sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE) == 0)
 		return 0;
-	alt.ss_sp = mmap(NULL, ALT_STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	alt.ss_sp = mmap(NULL, ALT_STACK_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (alt.ss_sp == MAP_FAILED)
 		return -ENOMEM;
 	if (sigaltstack(&alt, NULL) < 0) {
@@ -227,7 +236,7 @@ static void remove_alt_stack(void)
 	alt_stack = NULL;
 }
 
-/* -------------------------------------------------------------------------------------------------------- counting */
+/* ------------------------------------------------------------------------------------- counting */
 
 static void tear_down(void)
 {

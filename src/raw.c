@@ -1,10 +1,11 @@
 /* Raw coroutines: a fiber that remembers who resumed it.
  *
- * A coroutine's record lies at the upper end of its own stack, and its stack comes from one pool that all threads share
- * under a lock: creating one allocates nothing else. Resuming stores the running fiber as the resumer and switches;
- * suspending delivers the results and switches back, so that nothing is left to do behind either switch and both are
- * jumps. Nothing here assumes that the two alternate: the body of a coroutine may be left by a switch of the scheduler's
- * and be taken up again, and is RUNNING all that time. */
+ * A coroutine's record lies at the upper end of its own stack, and its stack comes from one pool
+ * that all threads share under a lock: creating one allocates nothing else. Resuming stores the
+ * running fiber as the resumer and switches; suspending delivers the results and switches back, so
+ * that nothing is left to do behind either switch and both are jumps. Nothing here assumes that the
+ * two alternate: the body of a coroutine may be left by a switch of the scheduler's and be taken up
+ * again, and is RUNNING all that time. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <pthread.h>

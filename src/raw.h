@@ -14,9 +14,10 @@ struct co_raw {
 	char name[WHORL__NAME_SIZE];
 };
 
-/* Delivers `value` to the resume under way. To switch to the result with a code is all that is left: that resume then
- * returns the code. NULL: `self` is no raw coroutine. */
-static inline struct whorl__fiber *whorl__raw_stop(struct whorl__fiber *self, enum co_raw_state state, void *value)
+/* Delivers `value` to the resume under way. To switch to the result with a code is all that is
+ * left: that resume then returns the code. NULL: `self` is no raw coroutine. */
+static inline struct whorl__fiber *whorl__raw_stop(struct whorl__fiber *self,
+						   enum co_raw_state state, void *value)
 {
 	struct co_raw *co = (struct co_raw *)(void *)self;
 	struct whorl__fiber *resumer = self != NULL ? self->resumer : NULL;

@@ -1,18 +1,20 @@
 /* Stacks: cut from slabs, guarded when first handed out, kept for the next owner.
  *
- * A slab is one mapping of stacks of one size class. Each new slab of a class is as large as all before it, so that a
- * million stacks need some fifteen mappings. Nothing of a stack is touched before its owner does: MAP_NORESERVE, and no
- * huge pages, since one page of most stacks is all that is ever used.
+ * A slab is one mapping of stacks of one size class. Each new slab of a class is as large as all
+ * before it, so that a million stacks need some fifteen mappings. Nothing of a stack is touched
+ * before its owner does: MAP_NORESERVE, and no huge pages, since one page of most stacks is all
+ * that is ever used.
  *
  *	| slab | guard | stack 0 | record | guard | stack 1 | record | ...
  *
- * A stack that was put back keeps its guard and its pages, and waits in a list through its own upper end, the last one
- * first. Slabs are unmapped only with their pool.
+ * A stack that was put back keeps its guard and its pages, and waits in a list through its own
+ * upper end, the last one first. Slabs are unmapped only with their pool.
  *
- * The guard is the best that can be had when the stack is cut: MADV_GUARD_INSTALL, which splits no mapping; mprotect, which
- * costs two, as long as the process has spent less than half of vm.max_map_count on guards; or none but a canary. That is
- * the line of 64 bytes below the stack: zero as the kernel gave it, so that reading it costs no page, and no longer zero
- * once a return address or a saved register was written there. */
+ * The guard is the best that can be had when the stack is cut: MADV_GUARD_INSTALL, which splits no
+ * mapping; mprotect, which costs two, as long as the process has spent less than half of
+ * vm.max_map_count on guards; or none but a canary. That is the line of 64 bytes below the stack:
+ * zero as the kernel gave it, so that reading it costs no page, and no longer zero once a return
+ * address or a saved register was written there. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +36,7 @@
 
 #define SMALLEST	((size_t)16 << 10)	/* bytes: class 0 */
 #define BY_DEFAULT	((size_t)64 << 10)
-#define LEAST		(WHORL__ASAN ? (size_t)256 << 10 : SMALLEST)	/* ASan's frames are large */
+#define LEAST		(WHORL__ASAN ? (size_t)256 << 10 : SMALLEST)	/* its frames are large */
 #define FIRST_SLAB	((size_t)8 << 20)	/* about */
 #define COLOURS		16			/* of a cache line each */
 #define LINE		64
@@ -53,7 +55,7 @@ struct whorl__idle_stack {		/* the last bytes of a stack that waits */
 };
 
 /* All pools of the process share these. */
-static atomic_bool no_guard_install;	/* the kernel has none, or the memory is locked: EINVAL said so */
+static _Atomic enum { UNKNOWN, WORKS, MISSING } guard_install;
 static atomic_long mprotected;
 static atomic_long mprotect_limit;	/* 0: not yet known */
 
@@ -67,9 +69,10 @@ static size_t page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* ------------------------------------------------------------------------------------------------------ guards */
+/* --------------------------------------------------------------------------------------- guards */
 
-/* A quarter of vm.max_map_count: each guard takes two maps, and half of them are for the rest of the program. */
+/* A quarter of vm.max_map_count: each guard takes two maps, and half of them are for the rest of
+ * the program. */
 static long read_mprotect_limit(void)
 {
 	char text[24] = "";
@@ -96,23 +99,49 @@ static bool take_maps(void)
 	return false;
 }
 
+/* The kernel reports what it may not read with EFAULT, where we would die. */
+static bool readable(const char *byte)
+{
+	return access(byte, F_OK) == 0 || errno != EFAULT;
+}
+
+/* EINVAL is the answer of kernels before 6.13, and for locked memory; what the first stack meets
+ * goes for the process. Some emulators of system calls say yes to all advice, hence the second
+ * look. */
+static bool guard_by_madvise(char *guard)
+{
+	int state = atomic_load(&guard_install);
+
+	if (state == MISSING)
+		return false;
+	if (madvise(guard, WHORL__GUARD_SIZE, MADV_GUARD_INSTALL) < 0) {
+		if (state == UNKNOWN && errno == EINVAL)
+			atomic_store(&guard_install, MISSING);
+		return false;
+	}
+	if (state == UNKNOWN)
+		atomic_store(&guard_install, state = readable(guard) ? MISSING : WORKS);
+	return state == WORKS;
+}
+
+static bool guard_by_mprotect(char *guard, struct whorl__slab *slab)
+{
+	if (!take_maps())
+		return false;
+	if (mprotect(guard, WHORL__GUARD_SIZE, PROT_NONE) < 0) {
+		atomic_fetch_sub(&mprotected, 1);
+		return false;
+	}
+	slab->mprotected++;
+	return true;
+}
+
 static unsigned char install_guard(bool probe, struct whorl__slab *slab, char *low)
 {
-	char *guard = low - WHORL__GUARD_SIZE;
-
-	if (probe && !atomic_load(&no_guard_install)) {
-		if (madvise(guard, WHORL__GUARD_SIZE, MADV_GUARD_INSTALL) == 0)
-			return WHORL__GUARD_MADVISE;
-		if (errno == EINVAL)
-			atomic_store(&no_guard_install, true);
-	}
-	if (take_maps()) {
-		if (mprotect(guard, WHORL__GUARD_SIZE, PROT_NONE) == 0) {
-			slab->mprotected++;
-			return WHORL__GUARD_MPROTECT;
-		}
-		atomic_fetch_sub(&mprotected, 1);
-	}
+	if (probe && guard_by_madvise(low - WHORL__GUARD_SIZE))
+		return WHORL__GUARD_MADVISE;
+	if (guard_by_mprotect(low - WHORL__GUARD_SIZE, slab))
+		return WHORL__GUARD_MPROTECT;
 	return WHORL__GUARD_CANARY;
 }
 
@@ -130,7 +159,7 @@ bool whorl__stack_intact(const struct whorl__stack *stack)
 	return any == 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------- slabs */
+/* ---------------------------------------------------------------------------------------- slabs */
 
 static size_t usable(unsigned size_class)
 {
@@ -171,7 +200,7 @@ static int add_slab(struct whorl__stack_pool *pool, unsigned n)
 		if (stacks == 1)
 			return -ENOMEM;
 	}
-	madvise(slab, length, MADV_NOHUGEPAGE);		/* refused where the kernel has no huge pages: as well */
+	madvise(slab, length, MADV_NOHUGEPAGE);		/* refused where there are none: as well */
 	*slab = (struct whorl__slab){ .next = class->slabs, .length = length, .size_class = n };
 	class->slabs = slab;
 	class->fresh = (char *)slab + page_size();
@@ -200,7 +229,7 @@ static int cut(struct whorl__stack_pool *pool, unsigned n, struct whorl__stack *
 	return rc;
 }
 
-/* ------------------------------------------------------------------------------------------------------- pools */
+/* ---------------------------------------------------------------------------------------- pools */
 
 void whorl__stack_pool_init(struct whorl__stack_pool *pool, bool no_probe)
 {
@@ -223,8 +252,8 @@ void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
 	whorl__stack_pool_init(pool, pool->no_probe);
 }
 
-/* What ASan and LeakSanitizer know of a stack: frames that were left behind on it poison nothing for the next owner, and
- * what a live one refers to is no leak. */
+/* What ASan and LeakSanitizer know of a stack: frames that were left behind on it poison nothing
+ * for the next owner, and what a live one refers to is no leak. */
 #if WHORL__ASAN
 static void tell_sanitizer(const struct whorl__stack *stack, bool live)
 {
@@ -283,8 +312,9 @@ void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack 
 	class->idle = idle;
 }
 
-/* Page-aligned tops would all fall into the same few sets of the first-level cache: they are spread by a hash of the page
- * number (Knuth, The Art of Computer Programming 3, 6.4: multiplication by the golden ratio). */
+/* Page-aligned tops would all fall into the same few sets of the first-level cache: they are spread
+ * by a hash of the page number (Knuth, The Art of Computer Programming 3, 6.4: multiplication by
+ * the golden ratio). */
 char *whorl__stack_top(const struct whorl__stack *stack)
 {
 	uint32_t page = (uint32_t)((uintptr_t)stack->low >> 12);
@@ -292,9 +322,10 @@ char *whorl__stack_top(const struct whorl__stack *stack)
 	return upper_end(stack) - (page * UINT32_C(2654435769) >> 28) % COLOURS * LINE;
 }
 
-/* --------------------------------------------------------------------------------------------- high-water mark */
+/* ------------------------------------------------------------------------------ high-water mark */
 
-/* Reading a page that was never written would map it. One that was swapped out counts as never written. */
+/* Reading a page that was never written would map it. One that was swapped out counts as never
+ * written. */
 static bool in_memory(char *page)
 {
 	unsigned char flags;
@@ -304,7 +335,8 @@ static bool in_memory(char *page)
 
 typedef uintptr_t __attribute__((may_alias)) any_word;
 
-__attribute__((no_sanitize_address)) static const char *first_word_set(const char *from, const char *end)
+__attribute__((no_sanitize_address))
+static const char *first_word_set(const char *from, const char *end)
 {
 	const any_word *w = (const any_word *)(const void *)from;
 

@@ -32,10 +32,10 @@ has_entry() {
 	dynamic | grep "$1"
 }
 
-# Parts of libc only; libdl and libpthread were files of their own before glibc 2.34.
+# Parts of libc only; libdl and libpthread were files of their own before glibc 2.34, libm (for ucontext) still is.
 strangers() {
 	dynamic | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
-		grep -Ev '^(libc\.so\.6|libc\.musl-.*|lib(dl|pthread)\.so\..*|ld-.*)$' || :
+		grep -Ev '^(libc\.so\.6|libc\.musl-.*|lib(dl|m|pthread)\.so\..*|ld-.*)$' || :
 }
 
 # A relocation by name is a call that the dynamic linker resolves, perhaps to a function of the program's.

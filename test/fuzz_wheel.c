@@ -1,16 +1,17 @@
-/* Bytes as operations on the wheel and its oracle: aborts where they differ. For libFuzzer; with -DFUZZ_MAIN a program that
- * replays the files named on its command line.
+/* Bytes as operations on the wheel and its oracle: aborts where they differ. For libFuzzer; with
+ * -DFUZZ_MAIN a program that replays the files named on its command line.
  *
- * The first byte is the clock's start, the second the number of timers; each operation is a byte, and bytes for its timer and tick.
+ * The first byte is the clock's start, the second the number of timers; each operation is a byte,
+ * and bytes for its timer and tick.
  */
 #include <stdlib.h>
 
 #include "wheel_oracle.h"
 
-#define TOP		UINT64_MAX
-#define TIMERS		300		/* beyond the batch that wheel.c sorts at once */
-#define LONGEST		4096		/* bytes of input; more says nothing new, and takes long */
-#define CHECK_EVERY	16		/* operations: wheel_check looks at each slot */
+#define TOP UINT64_MAX
+#define TIMERS 300     /* beyond the batch that wheel.c sorts at once */
+#define LONGEST 4096   /* bytes of input; more says nothing new, and takes long */
+#define CHECK_EVERY 16 /* operations: wheel_check looks at each slot */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,7 +34,8 @@ static uint64_t sat_add(uint64_t a, uint64_t b)
 	return a > TOP - b ? TOP : a + b;
 }
 
-/* Six bits and what they stand for: a small delta, a power of two, one less, or another timer's tick, a past one, any. */
+/* Two bits say what the other six stand for: a small delta, a power of two, one less than that, or
+ * another timer's tick, a past one, one near the end of time, any. */
 static uint64_t take_tick(struct input *in)
 {
 	uint8_t byte = take(in);
@@ -102,7 +104,8 @@ static void operate(struct input *in)
 	case 5:
 		i = twin_pop(&tw);
 		if (i != ORACLE_NONE)
-			twin_arm(&tw, i, op & 8 ? take_tick(in) : sat_add(truths[i].expires, op >> 4));
+			twin_arm(&tw, i,
+				 op & 8 ? take_tick(in) : sat_add(truths[i].expires, op >> 4));
 		break;
 	case 6:
 		twin_next(&tw);
@@ -143,7 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t start = take(&in), n = take(&in);
 
 	trace.steps = 0;
-	trace.start = start < 192 ? (UINT64_C(1) << start / 3) + start % 3 - 1 : TOP - (start - 192);
+	trace.start = TOP - start;
+	if (start < 192)
+		trace.start = (UINT64_C(1) << start / 3) + start % 3 - 1;
 	twin_init(&tw, trace.start, n < 255 ? 1 + n / 4 : TIMERS, timers, truths);
 	tw.trace = &trace;
 	tw.scribbles = n & 1;

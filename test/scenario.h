@@ -148,6 +148,70 @@ static inline struct co_options *hearing(void)
 	return &opt;
 }
 
+/* ----------------------------------------------------------------------------- other clocks */
+
+static inline struct co_options *real_clock(void)
+{
+	static struct co_options opt = { .clock = CO_CLOCK_MONOTONIC };
+
+	return &opt;
+}
+
+/*
+ * A clock that only the test moves, so that a test decides what the loop has seen of it. A run with
+ * it must not become idle: the loop would wait in real time for a clock that stands.
+ */
+static co_ns shown __attribute__((unused));
+
+static inline co_ns show(void *ctx)
+{
+	(void)ctx;
+	return shown;
+}
+
+static inline struct co_options *injected(void)
+{
+	static struct co_options opt = { .clock = CO_CLOCK_MONOTONIC };
+
+	opt.now = show;
+	return &opt;
+}
+
+/* The virtual clock from another time than 0. */
+static inline struct co_options *from(co_ns start)
+{
+	static struct co_options opt = { .clock = CO_CLOCK_VIRTUAL };
+
+	shown = start;
+	opt.now = show;
+	return &opt;
+}
+
+static inline struct co_options *boottime(void)
+{
+	static struct co_options opt = { .clock = CO_CLOCK_BOOTTIME };
+
+	return &opt;
+}
+
+/* ---------------------------------------------------------------------------------- scopes */
+
+static inline void begin_cancelled(co_scope *s, int err)
+{
+	co_scope_begin(s, CO_FOREVER);
+	IS(co_scope_cancel(s, err), 0);
+}
+
+static inline enum co_cause_kind cause_of(const co_scope *s, int *err)
+{
+	struct co_cause cause = { CO_CAUSE_SIBLING, 12345, NULL, { 0 } };
+	int rc = co_scope_cause(s, &cause);
+
+	*err = cause.err;
+	IS(rc, cause.kind == CO_CAUSE_NONE ? -ENOENT : 0);
+	return cause.kind;
+}
+
 /* ------------------------------------------------------------------------------ coroutines */
 
 /* A small number as the argument of a coroutine. */
@@ -260,6 +324,20 @@ static inline int strike_ref(void *arg)
 static inline int sleep_ms(void *arg)
 {
 	return co_sleep(CO_MS((intptr_t)arg));
+}
+
+/* One that is over at once. */
+static inline int five(void *unused)
+{
+	(void)unused;
+	return 5;
+}
+
+static inline int write_x(void *unused)
+{
+	(void)unused;
+	note('x');
+	return 0;
 }
 
 /* One that only a cancel ends. */

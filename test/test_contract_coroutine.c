@@ -505,6 +505,67 @@ SCENARIO(records_of_ended_coroutines)
 	IS(co_join(kept, &code), -ESRCH);
 }
 
+static size_t in_use;
+
+static void *count_alloc(size_t size, void *ctx)
+{
+	(void)ctx;
+	in_use += size;
+	return malloc(size);
+}
+
+static void count_free(void *ptr, size_t size, void *ctx)
+{
+	(void)ctx;
+	in_use -= ptr ? size : 0;
+	free(ptr);
+}
+
+static int returns_at_once(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+static size_t in_use_after(co_group *g, int n, bool ask)
+{
+	co_ref ref;
+
+	for (int i = 0; i < n; i++) {
+		IS(co_spawn(g, returns_at_once, NULL, ask ? &ref : NULL), 0);
+		IS(co_yield_now(), 0);
+	}
+	return in_use;
+}
+
+static int grows(void *unused)
+{
+	size_t before, after;
+	co_group g;
+
+	(void)unused;
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	before = in_use_after(&g, 100, false);
+	ck_assert_uint_eq(in_use_after(&g, 10000, false), before);
+	ck_assert_uint_eq(in_use_after(NULL, 10000, true), before);
+	after = in_use_after(&g, 10000, true);
+	IS(co_group_end(&g, 0), 0);
+	ck_assert_uint_le(in_use, after);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	ck_assert_uint_le(in_use_after(&g, 10000, true), after);
+	return co_group_end(&g, 0);
+}
+
+/* what is not kept costs nothing; what is kept is used again; all goes with the runtime */
+START_TEST(records_memory)
+{
+	struct co_options opt = { .alloc = { .alloc = count_alloc, .free = count_free } };
+
+	PLAY_WITH(grows, NULL, &opt);
+	ck_assert_uint_eq(in_use, 0);
+}
+END_TEST
+
 /* while they live all three can be joined */
 SCENARIO(records_of_living_coroutines)
 {
@@ -659,6 +720,7 @@ SUITE("contract-coroutine",
       C8_joined_then_cancelled,
       C8_cancelled_then_it_ends,
       records_of_ended_coroutines,
+      records_memory,
       records_of_living_coroutines,
       a_member_joins_a_sibling_during_group_end,
       names_are_copied_and_cut,

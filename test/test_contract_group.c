@@ -119,6 +119,8 @@ static const struct stage fail_fast_errors[] = {
 	  .end = -ETIMEDOUT, .at = 10, ERRORS(1, -ETIMEDOUT) },
 	{ "six errors are counted, four kept", 6, { EXIT(10, -EIO), SAYS(-1), SAYS(-2), SAYS(-3), SAYS(-4), SAYS(-5) },
 	  SITS, .end = -EIO, .at = 10, ERRORS(6, -EIO, -1, -2, -3) },
+	{ "-ECANCELED of the body is judged when it comes", 1, { SLOW(40) }, EXIT(0, CANC),
+	  .cancel = 10, .err = EPIPE, .end = CANC, .at = 40 },
 	{ "in time, not in order of spawning", 2, { EXIT(20, -EPERM), EXIT(10, -EIO) }, EXIT(0, 0),
 	  .end = -EIO, .at = 10, ERRORS(1, -EIO) },
 };
@@ -508,6 +510,75 @@ SCENARIO(C26_one_child_cancelled_alone_fails)
 	IS(co_group_end(&g, CANC), -EPROTO);
 }
 
+/* C27: a child is cut short if the group's scope is cancelled when it exits, whoever cancelled the child before */
+SCENARIO(C27_cut_short_is_judged_at_the_exit)
+{
+	struct actor child = { .nap = EVER, .cleanup = 20 };
+	co_group g;
+	co_ref ref;
+
+	for (int late = 0; late < 2; late++) {
+		int from = now_ms();
+
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		ref = spawn(&g, actor, &child);
+		IS(co_sleep(MS(10)), 0);
+		IS(co_cancel(ref, 0), 0);
+		IS(co_sleep(MS(late ? 30 : 10)), 0);
+		IS(co_group_cancel(&g, EPIPE), 0);
+		IS(co_group_end(&g, 5), late ? 5 : -EPIPE);
+		IS(now_ms() - from, late ? 40 : 30);
+	}
+}
+
+/* C11, C27: mapped by what lies outside, up to and including the first shield */
+SCENARIO(C27_mapping_stops_at_a_shield)
+{
+	co_scope s = CO_SCOPE_INIT, shield = CO_SCOPE_INIT;
+	co_group g;
+	int rc;
+
+	co_scope_begin(&s, 0);
+	IS(co_yield_now(), CANC);
+	co_scope_begin_shield(&shield, MS(100));
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, sleep_forever, NULL);
+	IS(co_sleep(MS(10)), 0);
+	IS(co_group_cancel(&g, EPIPE), 0);
+	IS(co_group_end(&g, CANC), -EPIPE);
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	spawn(&g, sleep_forever, NULL);
+	rc = co_group_end(&g, 7);
+	IS(rc, CANC);
+	AT(100);
+	IS(co_scope_end(&shield, rc), TMO);
+	IS(co_scope_end(&s, TMO), TMO);
+}
+
+/* C5, C28: a child in a shield does not see it; what it begins after that does */
+static int shielded_then_not(void *arg)
+{
+	int *rc = arg;
+
+	calm_ms(30);
+	rc[0] = co_sleep(MS(30));
+	return rc[0];
+}
+
+SCENARIO(C28_a_childs_shield_outlasts_the_cancel)
+{
+	int rc[1] = { 99 };
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, shielded_then_not, rc);
+	IS(co_sleep(MS(10)), 0);
+	IS(co_group_cancel(&g, EIO), 0);
+	IS(co_group_end(&g, 0), -EIO);
+	AT(30);
+	IS(rc[0], CANC);
+}
+
 /* C26: -ECANCELED of a child whose inner scope alone was cancelled is an error */
 static int leaks_a_cancel(void *arg)
 {
@@ -614,6 +685,9 @@ SUITE("contract-group",
       C26_cut_siblings_wake_in_the_order_of_spawning,
       C26_one_child_cancelled_alone,
       C26_one_child_cancelled_alone_fails,
+      C27_cut_short_is_judged_at_the_exit,
+      C27_mapping_stops_at_a_shield,
+      C28_a_childs_shield_outlasts_the_cancel,
       C26_cancel_of_an_inner_scope_is_no_excuse,
       C26_was_cancelled,
       C27_errors_as_many_as_asked_for,

@@ -200,6 +200,29 @@ SCENARIO_WITH(C28_watchdog_names_children_that_ignore_a_cancel, watching(50))
 	ck_assert_ptr_nonnull(reports()->site[0]);
 }
 
+struct starter {
+	int before, after;	/* ms of sleep around co_started */
+	bool starts;
+	int64_t value;
+	int rc, cleanup;
+	int got, left;		/* what the sleeps gave; when it ended */
+};
+
+static int starter(void *arg)
+{
+	struct starter *t = arg;
+
+	t->got = co_sleep(MS(t->before));
+	if (t->got && t->cleanup)
+		calm_ms(t->cleanup);
+	if (t->starts)
+		co_started(t->value);
+	if (!t->got && t->after)
+		t->got = co_sleep(MS(t->after));
+	t->left = now_ms();
+	return t->got && !t->rc ? t->got : t->rc;
+}
+
 /* ------------------------------------------------------------------------------------------------------------ limits */
 
 /* C41: running children count, ended ones do not, joined or not */
@@ -434,6 +457,27 @@ SCENARIO(C41_a_higher_limit_lets_in)
 	IS(co_group_end(&aside, 0), 0);
 }
 
+/* C41: a place in one group is no place in another, and none is needed where there is no limit */
+SCENARIO(C41_place_is_of_one_group)
+{
+	struct starter t = { 1, 1, true, 6, .rc = 0 };
+	int64_t value = 0;
+	co_group a, b;
+
+	co_group_begin(&a, CO_GROUP_FAIL_FAST);
+	co_group_limit(&a, 1);
+	co_group_begin(&b, CO_GROUP_FAIL_FAST);
+	IS(co_group_admit(&b), 0);
+	IS(co_group_admit(&a), 0);
+	for (int i = 0; i < 3; i++)
+		spawn(&b, sleep_ms, num(10));
+	IS(co_group_start(&a, starter, &t, &value), 0);
+	IS(value, 6);
+	IS(co_spawn(&a, never, NULL, NULL), -EAGAIN);
+	IS(co_group_end(&b, 0), 0);
+	IS(co_group_end(&a, 0), 0);
+}
+
 static int admits_and_leaves(void *arg)
 {
 	return co_group_admit(arg);
@@ -517,29 +561,6 @@ SCENARIO(C41_places_are_conserved)
 }
 
 /* ------------------------------------------------------------------------------------------------------------- start */
-
-struct starter {
-	int before, after;	/* ms of sleep around co_started */
-	bool starts;
-	int64_t value;
-	int rc, cleanup;
-	int got, left;		/* what the sleeps gave; when it ended */
-};
-
-static int starter(void *arg)
-{
-	struct starter *t = arg;
-
-	t->got = co_sleep(MS(t->before));
-	if (t->got && t->cleanup)
-		calm_ms(t->cleanup);
-	if (t->starts)
-		co_started(t->value);
-	if (!t->got && t->after)
-		t->got = co_sleep(MS(t->after));
-	t->left = now_ms();
-	return t->got && !t->rc ? t->got : t->rc;
-}
 
 /* C26 and the note of co_group_start */
 SCENARIO(start_outcomes)
@@ -666,6 +687,34 @@ SCENARIO(C8_started_then_cancelled)
 	AT(20);
 	IS(c.child.got, 0);
 	IS(co_group_end(&aside, 0), 0);
+}
+
+/* C8: the caller is cancelled, and before it runs the child ends by itself, or by the same cancel: main runs first */
+SCENARIO(start_cut_and_the_child_ends_before_the_caller_runs)
+{
+	static const int exits[] = { 0, 7, -EIO };
+	co_group aside, g;
+	co_ref ref;
+
+	for (size_t i = 0; i < LENGTH(exits); i++)
+		for (int whole = 0; whole < 2; whole++) {
+			struct start_call c = { .g = &g, .child = { 10, .rc = exits[i] } };
+
+			co_group_begin(&aside, CO_GROUP_COLLECT);
+			co_group_begin(&g, CO_GROUP_COLLECT);
+			ref = spawn(&aside, start_call, &c);
+			IS(co_sleep(MS(10)), 0);
+			IS(c.child.left, 0);
+			IS(co_cancel(ref, 0), 0);
+			if (whole)
+				IS(co_group_cancel(&g, 0), 0);
+			settle();
+			IS(c.child.left, now_ms());
+			IS(c.rc, CANC);
+			IS(co_group_errors(&g, NULL, 0), exits[i] < 0);
+			IS(co_group_end(&g, 0), 0);
+			IS(co_group_end(&aside, 0), 0);
+		}
 }
 
 static int starts_twice(void *arg)
@@ -803,6 +852,7 @@ SUITE("contract-members",
       C41_cancelled_group_lets_nobody_wait,
       C41_ended_group_lets_nobody_wait,
       C41_a_higher_limit_lets_in,
+      C41_place_is_of_one_group,
       C41_place_of_a_caller_that_ended,
       C41_places_are_conserved,
       start_outcomes,
@@ -810,6 +860,7 @@ SUITE("contract-members",
       start_cut_and_the_child_fails,
       start_cut_by_a_sibling,
       C8_started_then_cancelled,
+      start_cut_and_the_child_ends_before_the_caller_runs,
       started_elsewhere_or_again,
       gather_outcomes,
       gather_refusals,

@@ -318,7 +318,7 @@ struct place {
 	int err;
 };
 
-/* On the way outward from the sleep of a node: inner, group, outer, root; then its parent's group. */
+/* On the way outward from its sleep: inner, group, outer, root; then its parent's group. */
 struct node {
 	int number;
 	int parent;			/* -1: child of main's group */

@@ -232,12 +232,13 @@ SCENARIO(S51_cause_names_the_scope_and_the_site)
 	co_scope o = CO_SCOPE_INIT;
 	co_scope i = CO_SCOPE_INIT;
 	struct co_cause cause, of_o;
-	uintptr_t fn = (uintptr_t)cancel_here;
+	__typeof__(cancel_here) *volatile cancel = cancel_here;	/* that function, no copy of it */
+	uintptr_t fn = (uintptr_t)cancel;
 	char text[256] = "";
 
 	co_scope_begin(&o, CO_FOREVER);
 	co_scope_begin(&i, MS(100));
-	IS(cancel_here(&o), 0);
+	IS(cancel(&o), 0);
 	IS(co_sleep(MS(1)), CANC);
 	IS(co_cancel_cause(&cause), 0);
 	IS(cause.kind, CO_CAUSE_EXPLICIT);

@@ -133,9 +133,9 @@ SCENARIO(S93_others_never_fail_with_it)
 	ref = spawn(&aside, sleep_forever, NULL);
 	ck_assert(!co_was_cancelled(ref));
 	IS(co_cancel(ref, 0), 0);
-	IS(co_group_cancel(&aside, 0), 0);
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
 	co_group_limit(&g, 4);
+	IS(co_group_cancel(&g, 0), 0);
 	IS(co_group_errors(&g, NULL, 0), 0);
 	IS(co_group_winner(&g, NULL, NULL), -ESRCH);
 	IS(co_group_end(&g, 5), 5);
@@ -199,10 +199,24 @@ SCENARIO(S96_until_in_a_cancelled_scope)
 	IS(co_group_end(&g, 0), 0);
 }
 
-/* how often it went on in vain after `due`, until `*over` */
-struct spinner {
+struct punctual {
 	co_ns due;
-	const bool *over;
+	bool over;
+};
+
+static int punctual(void *arg)
+{
+	struct punctual *g = arg;
+
+	IS(co_sleep_until(g->due), 0);
+	ck_assert_int_ge(co_now(), g->due);
+	g->over = true;
+	return 0;
+}
+
+/* how often it went on in vain after g was due */
+struct spinner {
+	const struct punctual *g;
 	int (*call)(void);
 	long least, all, late;
 };
@@ -211,9 +225,8 @@ static int spinner(void *arg)
 {
 	struct spinner *f = arg;
 
-	for (f->all = 0; !*f->over || f->all < f->least; f->all++) {
-		if (!*f->over && co_now() >= f->due)
-			f->late++;
+	for (f->all = 0; !f->g->over || f->all < f->least; f->all++) {
+		f->late += !f->g->over && co_now() >= f->g->due;
 		co_ignore(f->call());
 	}
 	return 0;
@@ -231,14 +244,14 @@ static int ignores_a_yield(void)
 
 static int spin_on_a_cancel(void *unused)
 {
-	struct nap g_nap = { .dur = MS(5) };
-	struct spinner f = { .due = co_now() + MS(5) + 1, .over = &g_nap.over, .call = ignores_a_sleep, .least = 1000000 };
+	struct punctual p = { .due = co_now() + MS(5) };
+	struct spinner f = { .g = &p, .call = ignores_a_sleep, .least = 1000000 };
 	co_group g;
 	co_ref ref;
 
 	(void)unused;
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
-	spawn(&g, nap, &g_nap);
+	spawn(&g, punctual, &p);
 	IS(co_spawn_with(&g, spinner, &f, &ref, &(struct co_attr){ .name = "fidget" }), 0);
 	IS(co_cancel(ref, 0), 0);
 	IS(co_group_end(&g, 0), 0);
@@ -258,16 +271,15 @@ END_TEST
 
 static int spin_on_yields(void *unused)
 {
-	struct nap g_nap = { .dur = MS(10) };
-	struct spinner f = { .due = co_now() + MS(10) + 1, .over = &g_nap.over, .call = ignores_a_yield };
+	struct punctual p = { .due = co_now() + MS(10) };
+	struct spinner f = { .g = &p, .call = ignores_a_yield };
 	co_group g;
 
 	(void)unused;
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
-	spawn(&g, nap, &g_nap);
+	spawn(&g, punctual, &p);
 	spawn(&g, spinner, &f);
 	IS(co_group_end(&g, 0), 0);
-	IS(g_nap.rc, 0);
 	ck_assert_int_le(f.late, 2 * 64);
 	IS(reports()->count, 0);
 	return 0;

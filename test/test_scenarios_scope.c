@@ -160,8 +160,6 @@ SCENARIO(S29_busy_loop_with_yields_is_stopped)
 	AT(100);
 }
 
-static struct co_options real_clock = { .clock = CO_CLOCK_MONOTONIC };
-
 static int count_passes(void *arg)
 {
 	int *passes = arg;
@@ -174,7 +172,7 @@ static int count_passes(void *arg)
 }
 
 /* C19, C20: REAL. Nothing blocks, yet the scope ends and the other coroutine had its turns */
-SCENARIO_WITH(S30_always_ready_operations_are_stopped, &real_clock)
+SCENARIO_WITH(S30_always_ready_operations_are_stopped, real_clock())
 {
 	co_group idle;
 	struct lone other;

@@ -11,8 +11,6 @@
 
 #define YEAR (INT64_C(365) * 24 * 3600 * 1000000000)
 
-static struct co_options real_clock = { .clock = CO_CLOCK_MONOTONIC };
-
 /* C1, C2, C38 */
 SCENARIO(S1_sleep_is_exact)
 {
@@ -78,13 +76,6 @@ SCENARIO(S3_negative_duration_is_zero)
 SCENARIO(S3_the_most_negative_duration_is_zero)
 {
 	sleep_among_others(INT64_MIN);
-}
-
-static int write_x(void *unused)
-{
-	(void)unused;
-	note('x');
-	return 0;
 }
 
 /* C1, C18 */
@@ -186,7 +177,7 @@ static co_ns monotonic(void)
 }
 
 /* C2 */
-SCENARIO_WITH(S12_the_smallest_duration_REAL, &real_clock)
+SCENARIO_WITH(S12_the_smallest_duration_REAL, real_clock())
 {
 	for (int i = 0; i < 100; i++) {
 		co_ns before = monotonic();
@@ -219,7 +210,7 @@ static void *control(void *arg)
 }
 
 /* C2, C11, C37: never early; late by less than a second beyond what a plain thread suffers */
-SCENARIO_WITH(S14_accuracy_REAL, &real_clock)
+SCENARIO_WITH(S14_accuracy_REAL, real_clock())
 {
 	struct control c = { .worst = 0 };
 	co_scope s = CO_SCOPE_INIT;

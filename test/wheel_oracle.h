@@ -1,11 +1,12 @@
 /* An oracle of the timer wheel, and the wheel and its oracle as twins.
  *
- * The oracle is an array: each question is answered by a scan of all of it, so that it is right at sight. A timer armed at
- * `now` or earlier is not due until the next advance, because only an advance makes timers due.
+ * The oracle is an array: each question is answered by a scan of all of it, so that it is right at
+ * sight. A timer armed at `now` or earlier is not due until the next advance, because only an
+ * advance makes timers due.
  *
- * The twins do each operation on both and compare all that the header promises. The first difference stays in `wrong`; the
- * operations of the twins do no more after that. Nothing here is tied to a test framework: the model test, the exhaustive test and the
- * fuzzer share it.
+ * The twins do each operation on both and compare all that the header promises. The first
+ * difference stays in `wrong`; the operations of the twins do no more after that. Nothing here is
+ * tied to a test framework: the model test, the exhaustive test and the fuzzer share it.
  */
 #ifndef WHEEL_ORACLE_H
 #define WHEEL_ORACLE_H
@@ -19,25 +20,26 @@
 
 #include <whorl/wheel.h>
 
-#define ORACLE_NONE	SIZE_MAX
+#define ORACLE_NONE SIZE_MAX
 
 struct oracle_timer {
 	uint64_t expires;
-	uint64_t order;			/* of arming */
+	uint64_t order; /* of arming */
 	bool armed;
-	bool due;			/* an advance has reached it */
+	bool due; /* an advance has reached it */
 };
 
 struct oracle {
 	uint64_t now;
-	uint64_t order;			/* armings so far */
+	uint64_t order; /* armings so far */
 	size_t timers;
-	struct oracle_timer *timer;	/* the caller's array of `timers` */
+	struct oracle_timer *timer; /* the caller's array of `timers` */
 };
 
 static inline void oracle_arm(struct oracle *o, size_t i, uint64_t expires)
 {
-	o->timer[i] = (struct oracle_timer){ .expires = expires, .order = ++o->order, .armed = true };
+	o->order++;
+	o->timer[i] = (struct oracle_timer){ .expires = expires, .order = o->order, .armed = true };
 }
 
 static inline bool oracle_disarm(struct oracle *o, size_t i)
@@ -58,7 +60,7 @@ static inline void oracle_advance(struct oracle *o, uint64_t now)
 			o->timer[i].due = o->timer[i].expires <= now;
 }
 
-/* The first timer that is due, by (expires, order of arming); with `pending` the first of all that are armed. */
+/* The first timer that is due, by (expires, order of arming); with `pending`, of all armed ones. */
 static inline size_t oracle_first(const struct oracle *o, bool pending)
 {
 	const struct oracle_timer *best = NULL;
@@ -103,12 +105,12 @@ static inline uint64_t oracle_latest_wake(const struct oracle *o)
 	return o->timer[i].expires > o->now ? o->timer[i].expires : o->now;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- the twins */
+/* ------------------------------------------------------------------------------------ the twins */
 
 struct twin_timer {
 	struct wheel_timer timer;
-	unsigned filed;			/* times put into a slot since the last arming; only white-box tests count it */
-	bool scribbled;			/* its memory was overwritten after its last use */
+	unsigned filed; /* times put into a slot since the last arming, where a test counts it */
+	bool scribbled; /* its memory was overwritten after its last use */
 };
 
 enum twin_op { TWIN_ARM, TWIN_ARM_SLACK, TWIN_DISARM, TWIN_NEXT, TWIN_ADVANCE, TWIN_POP };
@@ -119,23 +121,23 @@ struct twin_step {
 	uint64_t tick, slack;
 };
 
-#define TWIN_STEPS	200
+#define TWIN_STEPS 200
 
 /* The last steps, so that a failure can be replayed by hand. */
 struct twin_trace {
-	uint64_t start;			/* the wheel's time at its init */
-	uint64_t steps;			/* made so far */
+	uint64_t start; /* the wheel's time at its init */
+	uint64_t steps; /* made so far */
 	struct twin_step step[TWIN_STEPS];
 };
 
 struct twin {
 	struct wheel wheel;
 	struct oracle oracle;
-	struct twin_timer *timer;	/* the caller's array of oracle.timers */
-	struct twin_trace *trace;	/* the caller's, or NULL */
-	size_t count;			/* oracle_count() kept up to date: a scan for each step would cost more than the step */
-	bool scribbles;			/* overwrite the memory of timers that are not armed, as their owners may */
-	const char *wrong;		/* the first difference; NULL: none */
+	struct twin_timer *timer; /* the caller's array of oracle.timers */
+	struct twin_trace *trace; /* the caller's, or NULL */
+	size_t count;	/* oracle_count(), kept up to date since a scan costs more than a step */
+	bool scribbles; /* overwrite the memory of timers that are not armed, as their owners may */
+	const char *wrong; /* the first difference; NULL: none */
 };
 
 static inline void twin_init(struct twin *tw, uint64_t now, size_t timers, struct twin_timer *timer,
@@ -149,7 +151,8 @@ static inline void twin_init(struct twin *tw, uint64_t now, size_t timers, struc
 	wheel_init(&tw->wheel, now);
 }
 
-static inline void twin_record(struct twin *tw, enum twin_op op, size_t i, uint64_t tick, uint64_t slack)
+static inline void twin_record(struct twin *tw, enum twin_op op, size_t i, uint64_t tick,
+			       uint64_t slack)
 {
 	struct twin_trace *trace = tw->trace;
 
@@ -234,13 +237,16 @@ static inline void twin_arm_slack(struct twin *tw, size_t i, uint64_t expires, u
 	wheel_arm_slack(&tw->wheel, &tw->timer[i].timer, expires, slack);
 	tick = wheel_expires(&tw->timer[i].timer);
 	twin_must(tw, tick >= expires && tick <= last, "slack: the tick is out of bounds");
-	twin_must(tw, expires > tw->oracle.now || tick <= tw->oracle.now, "slack: what is due was put off");
+	twin_must(tw, expires > tw->oracle.now || tick <= tw->oracle.now,
+		  "slack: what is due was put off");
 	oracle_arm(&tw->oracle, i, tick);
 	twin_look(tw, i);
 }
 
 static inline void twin_disarm(struct twin *tw, size_t i)
 {
+	bool was_armed;
+
 	if (tw->wrong != NULL)
 		return;
 	twin_record(tw, TWIN_DISARM, i, 0, 0);
@@ -249,7 +255,8 @@ static inline void twin_disarm(struct twin *tw, size_t i)
 		tw->timer[i].scribbled = false;
 	}
 	tw->count -= tw->oracle.timer[i].armed;
-	twin_must(tw, wheel_disarm(&tw->wheel, &tw->timer[i].timer) == oracle_disarm(&tw->oracle, i),
+	was_armed = oracle_disarm(&tw->oracle, i);
+	twin_must(tw, wheel_disarm(&tw->wheel, &tw->timer[i].timer) == was_armed,
 		  "wheel_disarm differs");
 	twin_look(tw, i);
 	twin_scribble(tw, i);
@@ -264,7 +271,8 @@ static inline uint64_t twin_next(struct twin *tw)
 	twin_record(tw, TWIN_NEXT, 0, 0, 0);
 	next = wheel_next(&tw->wheel);
 	twin_must(tw, next <= oracle_latest_wake(&tw->oracle), "wheel_next is late");
-	twin_must(tw, tw->count != 0 || next == WHEEL_NEVER, "wheel_next of an empty wheel is not WHEEL_NEVER");
+	twin_must(tw, tw->count != 0 || next == WHEEL_NEVER,
+		  "wheel_next of an empty wheel is not WHEEL_NEVER");
 	return next;
 }
 
@@ -275,8 +283,8 @@ static inline void twin_advance(struct twin *tw, uint64_t now)
 	twin_record(tw, TWIN_ADVANCE, 0, now, 0);
 	wheel_advance(&tw->wheel, now);
 	oracle_advance(&tw->oracle, now);
-	twin_must(tw, wheel_now(&tw->wheel) == tw->oracle.now, "wheel_now differs after an advance");
-	twin_must(tw, wheel_count(&tw->wheel) == tw->count, "wheel_count differs after an advance");
+	twin_must(tw, wheel_now(&tw->wheel) == tw->oracle.now, "wheel_now is not the time");
+	twin_must(tw, wheel_count(&tw->wheel) == tw->count, "wheel_count differs");
 }
 
 /* The index of the timer popped, or ORACLE_NONE. */
@@ -308,10 +316,13 @@ static inline size_t twin_pop(struct twin *tw)
 static inline void twin_report(const struct twin *tw, FILE *to)
 {
 	const struct twin_trace *trace = tw->trace;
-	uint64_t first = trace == NULL || trace->steps <= TWIN_STEPS ? 0 : trace->steps - TWIN_STEPS;
+	uint64_t first = 0;
 
+	if (trace != NULL && trace->steps > TWIN_STEPS)
+		first = trace->steps - TWIN_STEPS;
 	if (trace != NULL)
-		fprintf(to, "# init %" PRIu64 ", then %" PRIu64 " steps; the last ones:\n", trace->start, trace->steps);
+		fprintf(to, "# init %" PRIu64 ", then %" PRIu64 " steps; the last ones:\n",
+			trace->start, trace->steps);
 	for (uint64_t n = first; trace != NULL && n < trace->steps; n++) {
 		const struct twin_step *s = &trace->step[n % TWIN_STEPS];
 
@@ -320,7 +331,8 @@ static inline void twin_report(const struct twin *tw, FILE *to)
 			fprintf(to, "#\tarm %zu at %" PRIu64 "\n", s->timer, s->tick);
 			break;
 		case TWIN_ARM_SLACK:
-			fprintf(to, "#\tarm %zu at %" PRIu64 " slack %" PRIu64 "\n", s->timer, s->tick, s->slack);
+			fprintf(to, "#\tarm %zu at %" PRIu64 " slack %" PRIu64 "\n", s->timer,
+				s->tick, s->slack);
 			break;
 		case TWIN_DISARM:
 			fprintf(to, "#\tdisarm %zu\n", s->timer);

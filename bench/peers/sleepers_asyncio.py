@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The workload of whorl-sleepers on asyncio: tasks that sleep, one sleep in ten under a timeout."""
+"""The workload of whorl-sleepers on asyncio: tasks that sleep, one in ten under a timeout."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import platform
 import sys
 from time import monotonic_ns
 
-from sleepers_job import SAMPLE_EVERY_S, Job
+from workload import SAMPLE_EVERY_S, Job
 
 
 async def sleep_cut_short(job, seconds):
@@ -22,6 +22,7 @@ async def sleep_cut_short(job, seconds):
 
 async def sleeper(job, coroutine):
     loops = job.options.loops
+    job.alive += 1
     for loop in range(loops):
         n = coroutine * loops + loop
         seconds = job.sleep_ns[n] / 1e9
@@ -32,6 +33,7 @@ async def sleeper(job, coroutine):
         else:
             await asyncio.sleep(seconds)
         job.late_ns[n] = monotonic_ns() - deadline
+    job.alive -= 1
 
 
 async def watch(job):

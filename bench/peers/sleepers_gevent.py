@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The workload of whorl-sleepers on gevent: greenlets that sleep, one sleep in ten under a timeout."""
+"""The workload of whorl-sleepers on gevent: greenlets that sleep, one in ten under a timeout."""
 
 import sys
 from time import monotonic_ns
 
 import gevent
 
-from sleepers_job import SAMPLE_EVERY_S, Job
+from workload import SAMPLE_EVERY_S, Job
 
 
 def sleep_cut_short(job, seconds):
@@ -24,6 +24,7 @@ def sleep_cut_short(job, seconds):
 
 def sleeper(job, coroutine):
     loops = job.options.loops
+    job.alive += 1
     for loop in range(loops):
         n = coroutine * loops + loop
         seconds = job.sleep_ns[n] / 1e9
@@ -34,6 +35,7 @@ def sleeper(job, coroutine):
         else:
             gevent.sleep(seconds)
         job.late_ns[n] = monotonic_ns() - deadline
+    job.alive -= 1
 
 
 def watch(job):

@@ -1,15 +1,20 @@
 /* The frame of a stopped fiber on aarch64, for switch.S and for C.
  *
- * AAPCS64, 6.1.1 "General-purpose Registers": a function preserves x19-x29, sp, and x30 to return by; 6.1.2 "SIMD and
- * Floating-Point Registers": the low 64 bits of v8-v15. FPCR is the thread's, unless CO_KEEP_FPENV asks for more
- * (src/fiber.c). x18 is the platform's.
+ * AAPCS64, 6.1.1 "General-purpose Registers": a function preserves x19-x29, sp, and x30 to return
+ * by; 6.1.2 "SIMD and Floating-Point Registers": the low 64 bits of v8-v15. FPCR is the thread's,
+ * unless CO_KEEP_FPENV asks for more (src/fiber.c). x18 is the platform's.
  *
- *	sp -> +0	+16	+32	+48	+64	+80	+96	+112	+128	+144	+160
- *	      +-------+-------+-------+-------+-------+-------+-------+-------+-------+-------+
- *	      |x19 x20|x21 x22|x23 x24|x25 x26|x27 x28|x29 x30|d8 d9  |d10 d11|d12 d13|d14 d15| the caller's stack
- *	      +-------+-------+-------+-------+-------+-------+-------+-------+-------+-------+
+ *	sp -> +0	+16	+32	+48	+64	+80
+ *	      +-------+-------+-------+-------+-------+-------+
+ *	      |x19 x20|x21 x22|x23 x24|x25 x26|x27 x28|x29 x30|
+ *	      +-------+-------+-------+-------+-------+-------+
+ *	      +96	+112	+128	+144	+160
+ *	      +-------+-------+-------+-------+
+ *	      |d8  d9 |d10 d11|d12 d13|d14 d15|  the stack of whoever called the switch
+ *	      +-------+-------+-------+-------+
  *
- * A fiber that never ran has its entry function in x19, the argument in x20, 0 in x29 and whorl__fiber_start in x30. */
+ * A fiber that never ran has its entry function in x19, the argument in x20, 0 in x29 and
+ * whorl__fiber_start in x30. */
 #ifndef WHORL_SRC_FRAME_H
 #define WHORL_SRC_FRAME_H
 

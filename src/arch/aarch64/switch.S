@@ -1,8 +1,9 @@
 /* The switch between fibers on aarch64; frame.h draws the frame that it writes and reads.
  *
- * It leaves by `ret`, which BTI exempts from the need of a landing pad where it arrives. Return addresses are not signed:
- * the PAC of one stack would be checked on another. The CFI holds at every instruction, whichever stack sp is on: both have
- * the same frame on top. Registers 72-79 of DWARF are d8-d15 (AADWARF64, 4.1). */
+ * It leaves by `ret`, which BTI exempts from the need of a landing pad where it arrives. Return
+ * addresses are not signed: the PAC of one stack would be checked on another. The CFI holds at
+ * every instruction, whichever stack sp is on: both have the same frame on top. Registers 72-79 of
+ * DWARF are d8-d15 (AADWARF64, 4.1). */
 #include "frame.h"
 
 	.macro	save a, b, at, dwarf_a, dwarf_b
@@ -62,8 +63,9 @@ whorl__switch_int:
 	.size	whorl__switch, . - whorl__switch
 	.size	whorl__switch_int, . - whorl__switch_int
 
-/* Where a fiber begins, and where every backtrace of it ends: the rule for x30 says that there is no caller. Unwinders look
- * up the address before the one returned to, so the nop before the entry is within these rules too. */
+/* Where a fiber begins, and where every backtrace of it ends: the rule for x30 says that there is
+ * no caller. Unwinders look up the address before the one returned to, so the nop before the entry
+ * is within these rules too. */
 	.globl	whorl__fiber_start
 	.hidden	whorl__fiber_start
 	.type	whorl__fiber_start, %function
@@ -86,6 +88,6 @@ whorl__fiber_start:
 
 	.section .note.gnu.property, "a", %note
 	.p2align 3
-	.long	4, 16, 5				/* sizes of name and descriptor; NT_GNU_PROPERTY_TYPE_0 */
+	.long	4, 16, 5		/* sizes of name and contents; NT_GNU_PROPERTY_TYPE_0 */
 	.asciz	"GNU"
-	.long	0xc0000000, 4, 1, 0			/* GNU_PROPERTY_AARCH64_FEATURE_1_AND: BTI; padding */
+	.long	0xc0000000, 4, 1, 0	/* GNU_PROPERTY_AARCH64_FEATURE_1_AND: BTI; padding */

@@ -1,12 +1,14 @@
-/* The frame of a stopped fiber where there is no stub for the CPU: a struct whorl__frame on its own stack, as switch.c
- * writes it. Slow, since swapcontext(3) is a system call; meant to get a new CPU going. Needs -lm. */
+/* The frame of a stopped fiber where there is no stub for the CPU: a struct whorl__frame on its own
+ * stack, as switch.c writes it. Slow, since swapcontext(3) is a system call; meant to get a new CPU
+ * going. Needs -lm. */
 #ifndef WHORL_SRC_FRAME_H
 #define WHORL_SRC_FRAME_H
 
 #include <fenv.h>
 
 /* Writes the first frame below `base` (a multiple of 16) and returns the sp to switch to. */
-__attribute__((visibility("hidden"))) void *whorl__frame_make(char *base, void (*entry)(void *, void *), void *arg);
+__attribute__((visibility("hidden")))
+void *whorl__frame_make(char *base, void (*entry)(void *arg, void *value), void *arg);
 
 /* What CO_KEEP_FPENV keeps. */
 struct whorl__fpenv {

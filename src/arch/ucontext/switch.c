@@ -1,8 +1,9 @@
 /* The switch between fibers by swapcontext(3), for CPUs without a stub.
  *
- * A stopped fiber's frame is a variable of the whorl__switch that it stopped in; the first one lies where
- * whorl__frame_make put it. The FP environment goes along with the switch, as it does in the stubs, where it is the
- * thread's: some systems' swapcontext would give each fiber one of its own. */
+ * A stopped fiber's frame is a variable of the whorl__switch that it stopped in; the first one lies
+ * where whorl__frame_make put it. The FP environment goes along with the switch, as it does in the
+ * stubs, where it is the thread's: some systems' swapcontext would give each fiber one of its
+ * own. */
 #define _GNU_SOURCE 1
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +20,7 @@ struct whorl__frame {
 	void *arg;
 };
 
-#define ROOM ((size_t)8 << 10)		/* what makecontext is told of the stack: less than the smallest has */
+#define ROOM ((size_t)8 << 10)		/* of stack, for makecontext: less than the smallest has */
 
 /* makecontext(3) passes ints: the pointer comes in two halves. */
 static void start(unsigned high, unsigned low)
@@ -42,7 +43,8 @@ void *whorl__frame_make(char *base, void (*entry)(void *arg, void *value), void 
 	frame->context.uc_stack.ss_sp = (char *)at - ROOM;
 	frame->context.uc_stack.ss_size = ROOM;
 	frame->context.uc_link = NULL;
-	makecontext(&frame->context, (void (*)(void))start, 2, (unsigned)((uint64_t)at >> 32), (unsigned)at);
+	makecontext(&frame->context, (void (*)(void))start, 2, (unsigned)((uint64_t)at >> 32),
+		    (unsigned)at);
 	return frame;
 }
 

@@ -1,16 +1,17 @@
 /* The frame of a stopped fiber on x86-64, for switch.S and for C.
  *
- * System V AMD64 psABI, 3.2.1 "Registers and the Stack Frame": a function preserves rbx, rbp and r12-r15; no vector
- * register is preserved. The control bits of MXCSR and the x87 control word are preserved too, but to save them costs more
- * than all the rest: they are the thread's, unless CO_KEEP_FPENV asks for more (src/fiber.c).
+ * System V AMD64 psABI, 3.2.1 "Registers and the Stack Frame": a function preserves rbx, rbp and
+ * r12-r15; no vector register is preserved. The control bits of MXCSR and the x87 control word are
+ * preserved too, but to save them costs more than all the rest: they are the thread's, unless
+ * CO_KEEP_FPENV asks for more (src/fiber.c).
  *
  *	sp -> +0	+8	+16	+24	+32	+40	+48	+56
  *	      +-------+-------+-------+-------+-------+-------+-------+
- *	      | r12   | r13   | r14   | r15   | rbx   | rbp   | rip   |  the stack of whoever called the switch
+ *	      | r12   | r13   | r14   | r15   | rbx   | rbp   | rip   | the caller's stack
  *	      +-------+-------+-------+-------+-------+-------+-------+
  *
- * A fiber that never ran has its entry function in rbx, the argument in r12, 0 in rbp and whorl__fiber_start in rip, and
- * `sp + 56` is a multiple of 16. */
+ * A fiber that never ran has its entry function in rbx, the argument in r12, 0 in rbp and
+ * whorl__fiber_start in rip, and `sp + 56` is a multiple of 16. */
 #ifndef WHORL_SRC_FRAME_H
 #define WHORL_SRC_FRAME_H
 
@@ -67,7 +68,8 @@ static inline void whorl__fpenv_read(struct whorl__fpenv *env)
 	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(env->mxcsr), "=m"(env->x87));
 }
 
-/* Takes up *env and leaves what was in force there. Field by field: to load both at once would wait for two stores. */
+/* Takes up *env and leaves what was in force there. Field by field: to load both at once would wait
+ * for two stores. */
 static inline void whorl__fpenv_swap(struct whorl__fpenv *env)
 {
 	uint32_t mxcsr = env->mxcsr;

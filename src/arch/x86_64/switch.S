@@ -1,9 +1,10 @@
 /* The switch between fibers on x86-64; frame.h draws the frame that it writes and reads.
  *
- * It leaves by a jump, not by `ret`: a switch returns elsewhere than it was called from, so that the return predictor would
- * be wrong nearly always, where the predictor of indirect jumps learns. `notrack`: with IBT an indirect jump must meet an
- * endbr64, and there is none after a call. The shadow stack of CET is not kept in step, so the property note does not
- * claim SHSTK. The CFI holds at every instruction, whichever stack rsp is on: both have the same frame on top. */
+ * It leaves by a jump, not by `ret`: a switch returns elsewhere than it was called from, so that
+ * the return predictor would be wrong nearly always, where the predictor of indirect jumps learns.
+ * `notrack`: with IBT an indirect jump must meet an endbr64, and there is none after a call. The
+ * shadow stack of CET is not kept in step, so the property note does not claim SHSTK. The CFI holds
+ * at every instruction, whichever stack rsp is on: both have the same frame on top. */
 #include "frame.h"
 
 	.text
@@ -56,8 +57,9 @@ whorl__switch_int:
 	.size	whorl__switch, . - whorl__switch
 	.size	whorl__switch_int, . - whorl__switch_int
 
-/* Where a fiber begins, and where every backtrace of it ends: the rule for rip says that there is no caller. Unwinders look
- * up the address before the one returned to, so the nop before the entry is within these rules too. */
+/* Where a fiber begins, and where every backtrace of it ends: the rule for rip says that there is
+ * no caller. Unwinders look up the address before the one returned to, so the nop before the entry
+ * is within these rules too. */
 	.globl	whorl__fiber_start
 	.hidden	whorl__fiber_start
 	.type	whorl__fiber_start, @function
@@ -81,6 +83,6 @@ whorl__fiber_start:
 
 	.section .note.gnu.property, "a", @note
 	.p2align 3
-	.long	4, 16, 5				/* sizes of name and descriptor; NT_GNU_PROPERTY_TYPE_0 */
+	.long	4, 16, 5		/* sizes of name and contents; NT_GNU_PROPERTY_TYPE_0 */
 	.asciz	"GNU"
-	.long	0xc0000002, 4, 1, 0			/* GNU_PROPERTY_X86_FEATURE_1_AND: IBT; padding */
+	.long	0xc0000002, 4, 1, 0	/* GNU_PROPERTY_X86_FEATURE_1_AND: IBT; padding */

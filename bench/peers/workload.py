@@ -66,8 +66,9 @@ class Job:
     """sleep_ns[n] says how long sleep n of the run lasts; late_ns[n] takes by how much it was late,
     and shows an early wake until then.
 
-    Sleep n is number n % loops of coroutine n // loops. The program adds up `due` and `caught`, and
-    calls started, all_spawned, sample_memory and ended.
+    Sleep n is number n % loops of coroutine n // loops. The program adds up `due` and `caught`,
+    keeps `alive` (the coroutines that have begun and not ended), and calls started, all_spawned,
+    sample_memory and ended.
     """
 
     def __init__(self, program, version):
@@ -81,7 +82,8 @@ class Job:
         self.late_ns = array.array("q", [-1]) * len(times)
         self.due = 0
         self.caught = 0
-        self.memory_peak = 0
+        self.alive = 0
+        self.memory_peak = None
 
     def cut_short(self, coroutine, loop):
         return (coroutine + loop) % TIMEOUT_EVERY == 0
@@ -94,7 +96,15 @@ class Job:
         self.spawned = Mark()
 
     def sample_memory(self):
-        self.memory_peak = max(self.memory_peak, memory_kib())
+        """Counts only while all coroutines live: else nobody knows how many share it."""
+        if self.alive == self.options.coroutines:
+            self.memory_peak = max(self.memory_peak or 0, memory_kib())
+
+    def bytes_per_coroutine(self):
+        """None if they never lived all at once: the first had ended before the last began."""
+        if self.memory_peak is None:
+            return None
+        return (self.memory_peak - self.memory_before) * 1024 // self.options.coroutines
 
     def ended(self):
         self.end = Mark()
@@ -119,7 +129,7 @@ class Job:
             "wall_after_spawn_s": round(self.end.wall - self.spawned.wall, 6),
             "cpu_s": round(self.end.cpu - self.start.cpu, 6),
             "cpu_after_spawn_s": round(self.end.cpu - self.spawned.cpu, 6),
-            "bytes_per_coroutine": (self.memory_peak - self.memory_before) * 1024 // o.coroutines,
+            "bytes_per_coroutine": self.bytes_per_coroutine(),
             "guards_madvise": None,
             "guards_mprotect": None,
             "guards_canary": None,

@@ -1,0 +1,404 @@
+/* Death by stack overflow: K1 and K2, and the deaths that are none of the library's business. Where
+ * there are guards is up to this program: madvise and mprotect are interposed. Under ASan, which
+ * has a report of its own, less is to be seen. */
+#define _GNU_SOURCE 1
+#include <alloca.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <whorl/coro.h>
+
+#include "suite.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ASAN 1
+#endif
+#endif
+#ifndef ASAN
+#define ASAN 0
+#endif
+
+static bool no_guards;
+
+int madvise(void *at, size_t length, int advice)
+{
+	return no_guards ? -1 : (int)syscall(SYS_madvise, at, length, advice);
+}
+
+int mprotect(void *at, size_t length, int protection)
+{
+	return no_guards ? -1 : (int)syscall(SYS_mprotect, at, length, protection);
+}
+
+/* --------------------------------------------------------------------------------------- deaths */
+
+struct death {
+	int signo;
+	char said[4096];
+};
+
+/* Runs fn(arg) in a child, where SIGSEGV is nobody's, and sees it die. */
+static struct death die(void (*fn)(size_t arg), size_t arg)
+{
+	struct death d = { 0 };
+	size_t n = 0;
+	ssize_t got;
+	int fds[2], status;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (!ASAN)
+			signal(SIGSEGV, SIG_DFL);
+		dup2(fds[1], STDERR_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		fn(arg);
+		_exit(0);
+	}
+	close(fds[1]);
+	while (n < sizeof(d.said) - 1 && (got = read(fds[0], d.said + n, sizeof(d.said) - 1 - n)) > 0)
+		n += (size_t)got;
+	close(fds[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(status != 0, "it lives");
+	d.signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	return d;
+}
+
+static void expect_said(const struct death *d, const char *what)
+{
+	ck_assert_msg(strstr(d->said, what) != NULL, "no '%s' in: %s", what, d->said);
+}
+
+static void expect_overflow(const struct death *d, const char *who, size_t stack_size)
+{
+	char what[64];
+
+	if (ASAN) {
+		expect_said(d, "AddressSanitizer");
+		return;
+	}
+	ck_assert_int_eq(d->signo, SIGSEGV);
+	expect_said(d, who);
+	expect_said(d, "(running) ran into the guard below");
+	snprintf(what, sizeof(what), "its stack of %zu bytes", stack_size);
+	expect_said(d, what);
+	expect_said(d, "test_overflow");	/* where it was created */
+}
+
+static void run(co_raw_fn *fn, void *value, const char *name, size_t stack_size)
+{
+	struct co_attr attr = { .name = name, .stack_size = stack_size };
+	struct co_raw *co;
+
+	if (co_raw_create(&co, fn, &attr) == 0)
+		co_raw_resume(co, value, NULL);
+}
+
+/* Each call puts its frame `n` bytes further down and touches nothing of it but the lowest byte. */
+static volatile bool endless = true;
+__attribute__((noinline)) static int sink(size_t n)
+{
+	volatile char *frame = alloca(n);
+
+	frame[0] = 1;
+	return endless ? sink(n) + frame[0] : 0;
+}
+
+static void *sink_in(void *n)
+{
+	return (void *)(intptr_t)sink((size_t)(uintptr_t)n);
+}
+
+static void overflow_by_frames(size_t n)
+{
+	run(sink_in, (void *)n, "deep", 0);
+}
+
+START_TEST(k1_overflow_names_the_coroutine)
+{
+	struct death d = die(overflow_by_frames, 64);
+
+	expect_overflow(&d, "'deep'", 65536);
+}
+END_TEST
+
+START_TEST(k2_no_frame_up_to_64_kib_jumps_the_guard)
+{
+	for (size_t n = 16; n <= 65536 - 256; n += n < 4096 ? n : 3001) {
+		struct death d = die(overflow_by_frames, n);
+
+		expect_overflow(&d, "'deep'", 65536);
+	}
+}
+END_TEST
+
+static void overflow_a_larger_one(size_t size)
+{
+	run(sink_in, (void *)(uintptr_t)1000, "a name that is longer than thirty-one bytes", size);
+}
+
+START_TEST(the_message_gives_its_own_size_and_31_bytes_of_name)
+{
+	struct death d = die(overflow_a_larger_one, (size_t)1 << 20);
+
+	expect_overflow(&d, "'a name that is longer than thir'", (size_t)1 << 20);
+}
+END_TEST
+
+static void overflow_a_nameless_one(size_t size)
+{
+	struct co_raw *co;
+
+	if (co_raw_create(&co, sink_in, NULL) == 0)
+		co_raw_resume(co, (void *)size, NULL);
+}
+
+START_TEST(a_coroutine_may_have_no_name)
+{
+	struct death d = die(overflow_a_nameless_one, 100);
+
+	expect_overflow(&d, "without a name", 65536);
+}
+END_TEST
+
+static int sink_in_generator(co_gen *gen, void *n)
+{
+	return co_gen_emit(gen, NULL, NULL) + sink((size_t)(uintptr_t)n);
+}
+
+static void overflow_in_generator(size_t n)
+{
+	struct co_attr attr = { .name = "producer" };
+	co_gen *gen;
+
+	if (co_gen_make(&gen, sink_in_generator, (void *)n, &attr) == 0)
+		while (co_gen_next(gen, NULL) == 1)
+			;
+}
+
+START_TEST(a_generator_is_named_too)
+{
+	struct death d = die(overflow_in_generator, 500);
+
+	expect_overflow(&d, "'producer'", 65536);
+}
+END_TEST
+
+static void *overflow_in_thread(void *n)
+{
+	overflow_by_frames((size_t)(uintptr_t)n);
+	return NULL;
+}
+
+static void *nothing(void *value)
+{
+	return value;
+}
+
+static void overflow_on_second_thread(size_t n)
+{
+	pthread_t thread;
+
+	run(nothing, NULL, "guest", 0);
+	if (pthread_create(&thread, NULL, overflow_in_thread, (void *)n) == 0)
+		pthread_join(thread, NULL);
+}
+
+START_TEST(threads_have_alternate_stacks_of_their_own)
+{
+	struct death d = die(overflow_on_second_thread, 200);
+
+	expect_overflow(&d, "'deep'", 65536);
+}
+END_TEST
+
+/* --------------------------------------------------------------------------------- other deaths */
+
+static void *write_to_null(void *value)
+{
+	*(volatile char *)value = 1;
+	return NULL;
+}
+
+static void fault_elsewhere(size_t at)
+{
+	run(write_to_null, (void *)at, "careless", 0);
+}
+
+static void *kill_itself(void *value)
+{
+	kill(getpid(), SIGSEGV);
+	return value;
+}
+
+static void be_killed(size_t unused)
+{
+	(void)unused;
+	run(kill_itself, NULL, "victim", 0);
+}
+
+static void fault_outside(size_t at)
+{
+	run(write_to_null, &at, "harmless", 0);
+	*(volatile char *)(uintptr_t)at = 1;
+}
+
+START_TEST(other_faults_are_passed_on)
+{
+	static void (*const ways[])(size_t) = { fault_elsewhere, be_killed, fault_outside };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct death d = die(ways[i], 64);
+
+		if (ASAN)
+			continue;
+		ck_assert_int_eq(d.signo, SIGSEGV);
+		ck_assert_msg(strstr(d.said, "whorl") == NULL, "%s", d.said);
+	}
+}
+END_TEST
+
+/* --------------------------------------------------------------------------------------- canary */
+
+static void *write_below_and_suspend(void *n)
+{
+	volatile char *frame = alloca((size_t)(uintptr_t)n);
+
+	for (size_t i = 0; i < (size_t)(uintptr_t)n; i++)
+		frame[i] = 1;
+	co_raw_suspend(NULL);
+	return NULL;
+}
+
+static void overflow_without_guard(size_t n)
+{
+	no_guards = true;
+	run(write_below_and_suspend, (void *)n, "blind", (size_t)256 << 10);
+}
+
+START_TEST(a_canary_is_seen_when_the_coroutine_stops)
+{
+	struct death d = die(overflow_without_guard, (size_t)280 << 10);
+
+	ck_assert_int_eq(d.signo, SIGABRT);
+	expect_said(&d, "'blind' (running) wrote below its stack of 262144 bytes");
+}
+END_TEST
+
+START_TEST(a_canary_bears_a_nearly_full_stack)
+{
+	struct co_attr attr = { .stack_size = (size_t)256 << 10 };
+	struct co_raw *co;
+
+	no_guards = true;
+	ck_assert_int_eq(co_raw_create(&co, write_below_and_suspend, &attr), 0);
+	ck_assert_int_eq(co_raw_resume(co, (void *)(attr.stack_size - 8192), NULL), 1);
+	ck_assert_int_eq(co_raw_resume(co, NULL, NULL), 0);
+	co_raw_destroy(co);
+}
+END_TEST
+
+/* --------------------------------------------------------------------------- whose signal it is */
+
+static bool segv_is(void (*handler)(int))
+{
+	struct sigaction now;
+
+	sigaction(SIGSEGV, NULL, &now);
+	return (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == handler;
+}
+
+static void handler_of_mine(int signo)
+{
+	(void)signo;
+}
+
+START_TEST(a_handler_that_is_there_stays)
+{
+	signal(SIGSEGV, handler_of_mine);
+	run(nothing, NULL, "guest", 0);
+	ck_assert(segv_is(handler_of_mine));
+	signal(SIGSEGV, SIG_IGN);
+	run(nothing, NULL, "guest", 0);
+	ck_assert(segv_is(SIG_IGN));
+}
+END_TEST
+
+/* A thread that has had coroutines, and lives from one wait to the next. */
+struct user {
+	pthread_t thread;
+	pthread_barrier_t barrier;
+};
+
+static void *had_coroutines(void *arg)
+{
+	struct user *user = arg;
+
+	run(nothing, NULL, "guest", 0);
+	run(nothing, NULL, "guest", 0);
+	pthread_barrier_wait(&user->barrier);
+	pthread_barrier_wait(&user->barrier);
+	return NULL;
+}
+
+static void begin(struct user *user)
+{
+	ck_assert_int_eq(pthread_barrier_init(&user->barrier, NULL, 2), 0);
+	ck_assert_int_eq(pthread_create(&user->thread, NULL, had_coroutines, user), 0);
+	pthread_barrier_wait(&user->barrier);
+}
+
+static void end(struct user *user)
+{
+	pthread_barrier_wait(&user->barrier);
+	pthread_join(user->thread, NULL);
+}
+
+START_TEST(the_handler_goes_with_the_last_thread)
+{
+	struct user a, b;
+
+	signal(SIGSEGV, SIG_DFL);
+	for (int round = 0; round < 3; round++) {
+		begin(&a);
+		begin(&b);
+		ck_assert(!segv_is(SIG_DFL));
+		end(&a);
+		ck_assert(!segv_is(SIG_DFL));
+		begin(&a);
+		end(&b);
+		ck_assert(!segv_is(SIG_DFL));
+		end(&a);
+		ck_assert(segv_is(SIG_DFL));
+	}
+}
+END_TEST
+
+START_TEST(an_alternate_stack_that_is_there_stays)
+{
+	static char mine[1 << 16];
+	stack_t stack = { .ss_sp = mine, .ss_size = sizeof(mine) }, now;
+
+	ck_assert_int_eq(sigaltstack(&stack, NULL), 0);
+	run(nothing, NULL, "guest", 0);
+	ck_assert_int_eq(sigaltstack(NULL, &now), 0);
+	ck_assert_ptr_eq(now.ss_sp, mine);
+}
+END_TEST
+
+SUITE("overflow", k1_overflow_names_the_coroutine, k2_no_frame_up_to_64_kib_jumps_the_guard,
+      the_message_gives_its_own_size_and_31_bytes_of_name, a_coroutine_may_have_no_name, a_generator_is_named_too,
+      threads_have_alternate_stacks_of_their_own, other_faults_are_passed_on,
+      a_canary_is_seen_when_the_coroutine_stops, a_canary_bears_a_nearly_full_stack, a_handler_that_is_there_stays, the_handler_goes_with_the_last_thread,
+      an_alternate_stack_that_is_there_stays)

@@ -1,0 +1,477 @@
+/* Stacks, their guards and their fallbacks. A white-box test: it includes src/stack.c, with system
+ * calls that it can make fail, and sets what that file remembers of the process. */
+#define _GNU_SOURCE 1
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+static void *test_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset);
+static int test_madvise(void *at, size_t length, int advice);
+static int test_mprotect(void *at, size_t length, int protection);
+#define mmap test_mmap
+#define madvise test_madvise
+#define mprotect test_mprotect
+#include "../src/stack.c"
+#undef mmap
+#undef madvise
+#undef mprotect
+
+#include "suite.h"
+
+/* ----------------------------------------------------------------------------------- the kernel */
+
+static int calls_left = -1;		/* before one fails; negative: none does */
+static bool fail_all_after;
+static int advice_in_vain = -1;		/* >= 0: MADV_GUARD_INSTALL does nothing and gives this errno */
+
+static bool fails(void)
+{
+	if (calls_left < 0)
+		return false;
+	if (calls_left > 0) {
+		calls_left--;
+		return false;
+	}
+	if (!fail_all_after)
+		calls_left = -1;
+	errno = ENOMEM;
+	return true;
+}
+
+static void *test_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	return fails() ? MAP_FAILED : mmap(at, length, protection, flags, fd, offset);
+}
+
+static int test_madvise(void *at, size_t length, int advice)
+{
+	if (advice == MADV_GUARD_INSTALL && advice_in_vain >= 0) {
+		errno = advice_in_vain;
+		return errno == 0 ? 0 : -1;
+	}
+	return fails() ? -1 : madvise(at, length, advice);
+}
+
+static int test_mprotect(void *at, size_t length, int protection)
+{
+	return fails() ? -1 : mprotect(at, length, protection);
+}
+
+static int count_maps(void)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	int c, lines = 0;
+
+	while ((c = getc(file)) != EOF)
+		lines += c == '\n';
+	fclose(file);
+	return lines;
+}
+
+/* The signal of which a process dies that writes to this byte; 0: none. */
+static int write_to(char *byte)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		signal(SIGSEGV, SIG_DFL);	/* not a sanitizer's */
+		*(volatile char *)byte = 1;
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* The best that can be had here. */
+static enum whorl__guard best_guard(void)
+{
+	char *at = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool works = madvise(at, page_size(), MADV_GUARD_INSTALL) == 0 && write_to(at) == SIGSEGV;
+
+	munmap(at, page_size());
+	return works ? WHORL__GUARD_MADVISE : WHORL__GUARD_MPROTECT;
+}
+
+/* --------------------------------------------------------------------------------------- a pool */
+
+static struct whorl__stack_pool pool;
+
+static struct whorl__stack get(size_t size)
+{
+	struct whorl__stack stack;
+
+	ck_assert_int_eq(whorl__stack_get(&pool, size, &stack), 0);
+	return stack;
+}
+
+#define AT_LEAST(size) ((size) < LEAST ? LEAST : (size_t)(size))
+
+START_TEST(sizes_are_rounded_up)
+{
+	static const struct {
+		size_t asked, got;
+	} sizes[] = {
+		{ 0, 65536 },	     { 1, 16384 },	 { 16384, 16384 },   { 16385, 32768 },
+		{ 65536, 65536 },    { 65537, 131072 },	 { 100000, 131072 }, { 1 << 20, 1 << 20 },
+		{ 3 << 20, 4 << 20 },
+	};
+	struct whorl__stack none;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		ck_assert_uint_eq(get(sizes[i].asked).size, AT_LEAST(sizes[i].got));
+	ck_assert_int_eq(whorl__stack_get(&pool, usable(WHORL__STACK_CLASSES - 1) + 1, &none), -EINVAL);
+	ck_assert_int_eq(whorl__stack_get(&pool, SIZE_MAX, &none), -EINVAL);
+}
+END_TEST
+
+START_TEST(the_largest_size)
+{
+	struct whorl__stack stack;
+
+	if (whorl__stack_get(&pool, usable(WHORL__STACK_CLASSES - 1), &stack) == 0) {
+		ck_assert_int_eq(write_to(stack.low), 0);
+		ck_assert_int_eq(write_to(whorl__stack_top(&stack) - 1), 0);
+		whorl__stack_put(&pool, &stack);
+	}
+	whorl__stack_pool_fini(&pool);
+}
+END_TEST
+
+START_TEST(the_record_lies_above_what_was_asked_for)
+{
+	size_t lines = 0;
+	bool seen[64] = { false };
+
+	for (int i = 0; i < 1000; i++) {
+		struct whorl__stack stack = get(0);
+		uintptr_t top = (uintptr_t)whorl__stack_top(&stack);
+
+		ck_assert_uint_eq(top % 64, 0);
+		ck_assert_uint_le(top, (uintptr_t)upper_end(&stack));
+		ck_assert_uint_ge(top - WHORL__RECORD_MAX, (uintptr_t)stack.low + stack.size);
+		lines += !seen[top / 64 % 64];
+		seen[top / 64 % 64] = true;
+	}
+	ck_assert_uint_ge(lines, 8);		/* of the 64 sets of a first-level cache */
+}
+END_TEST
+
+START_TEST(last_in_first_out)
+{
+	struct whorl__stack a = get(0), b = get(0), c = get(1 << 20);
+
+	whorl__stack_put(&pool, &a);
+	whorl__stack_put(&pool, &c);
+	whorl__stack_put(&pool, &b);
+	ck_assert_ptr_eq(get(0).low, b.low);
+	ck_assert_ptr_eq(get(0).low, a.low);
+	ck_assert_ptr_eq(get(1 << 20).low, c.low);
+	whorl__stack_put(&pool, &b);
+	ck_assert_ptr_eq(get(0).low, b.low);
+}
+END_TEST
+
+START_TEST(a_stack_may_describe_itself)
+{
+	struct whorl__stack a = get(0), *inside = (struct whorl__stack *)(void *)upper_end(&a) - 1;
+
+	*inside = a;
+	whorl__stack_put(&pool, inside);
+	ck_assert_ptr_eq(get(0).low, a.low);
+}
+END_TEST
+
+START_TEST(stacks_do_not_overlap)
+{
+	uint64_t seed = suite_seed();
+	struct whorl__stack stacks[300];
+
+	for (int i = 0; i < 300; i++) {
+		stacks[i] = get((size_t)(suite_random(&seed) % 200000));
+		for (int k = 0; k < i; k++)
+			ck_assert(stacks[i].low - WHORL__GUARD_SIZE >= upper_end(&stacks[k]) ||
+				  stacks[k].low - WHORL__GUARD_SIZE >= upper_end(&stacks[i]));
+	}
+}
+END_TEST
+
+START_TEST(an_unused_pool_maps_nothing)
+{
+	int maps = count_maps();
+
+	whorl__stack_pool_init(&pool, false);
+	whorl__stack_pool_fini(&pool);
+	ck_assert_int_eq(count_maps(), maps);
+}
+END_TEST
+
+START_TEST(fini_unmaps_all_but_slabs_in_use)
+{
+	struct whorl__stack kept, other[200];
+	size_t mapped;
+
+	for (int i = 0; i < 200; i++)
+		other[i] = get(0);		/* several slabs */
+	kept = get((size_t)1 << 20);
+	for (int i = 0; i < 200; i++)
+		whorl__stack_put(&pool, &other[i]);
+	mapped = pool.mapped;
+	ck_assert_uint_ge(mapped, 200 * stride(2));
+	whorl__stack_pool_fini(&pool);
+	ck_assert_uint_eq(pool.mapped, 0);
+	ck_assert_int_eq(write_to(other[0].low), SIGSEGV);
+	ck_assert_int_eq(write_to(other[199].low), SIGSEGV);
+	ck_assert_int_eq(write_to(kept.low), 0);
+	ck_assert_int_eq(write_to(get(0).low), 0);	/* an empty pool again */
+}
+END_TEST
+
+/* --------------------------------------------------------------------------------------- guards */
+
+static void expect_guard(const struct whorl__stack *stack, enum whorl__guard guard)
+{
+	int death = guard == WHORL__GUARD_CANARY ? 0 : SIGSEGV;
+
+	ck_assert_int_eq(stack->guard, guard);
+	ck_assert_int_eq(write_to(stack->low), 0);
+	ck_assert_int_eq(write_to(upper_end(stack) - 1), 0);
+	ck_assert_int_eq(write_to(stack->low - 1), death);
+	ck_assert_int_eq(write_to(stack->low - WHORL__GUARD_SIZE / 2), death);
+	ck_assert_int_eq(write_to(stack->low - WHORL__GUARD_SIZE), death);
+	ck_assert_int_eq(write_to(stack->low - WHORL__GUARD_SIZE - 1), 0);
+}
+
+START_TEST(guards_of_the_best_kind)
+{
+	struct whorl__stack a, b;
+
+	get(0);
+	a = get(0);
+	b = get(100000);
+	expect_guard(&a, best_guard());
+	expect_guard(&b, best_guard());
+	whorl__stack_put(&pool, &a);
+	a = get(0);
+	expect_guard(&a, best_guard());
+}
+END_TEST
+
+START_TEST(k3_a_million_guarded_stacks_in_under_100_maps)
+{
+	size_t n = WHORL__ASAN ? 1000 : 1000000;	/* LeakSanitizer looks into each */
+	size_t limit = (size_t)read_mprotect_limit();
+	enum whorl__guard best = best_guard();
+	int maps = count_maps();
+
+	for (size_t i = 0; i < n; i++)
+		get(0);
+	if (best == WHORL__GUARD_MADVISE) {
+		ck_assert_uint_eq(pool.in_use[WHORL__GUARD_MADVISE], n);
+		ck_assert_int_lt(count_maps() - maps, 100);
+	} else {
+		ck_assert_uint_eq(pool.in_use[WHORL__GUARD_MPROTECT], n < limit ? n : limit);
+		ck_assert_uint_eq(pool.in_use[WHORL__GUARD_CANARY], n < limit ? 0 : n - limit);
+	}
+}
+END_TEST
+
+START_TEST(no_probe_means_mprotect)
+{
+	struct whorl__stack stack;
+
+	whorl__stack_pool_init(&pool, true);
+	get(0);
+	stack = get(0);
+	expect_guard(&stack, WHORL__GUARD_MPROTECT);
+	ck_assert_int_eq(atomic_load(&guard_install), UNKNOWN);
+}
+END_TEST
+
+START_TEST(a_kernel_without_guards_is_asked_once)
+{
+	struct whorl__stack stack;
+
+	advice_in_vain = EINVAL;
+	get(0);
+	ck_assert_int_eq(atomic_load(&guard_install), MISSING);
+	advice_in_vain = -1;
+	stack = get(0);
+	expect_guard(&stack, WHORL__GUARD_MPROTECT);
+}
+END_TEST
+
+START_TEST(a_kernel_that_lies_is_found_out)
+{
+	struct whorl__stack stack;
+
+	advice_in_vain = 0;
+	stack = get(0);
+	expect_guard(&stack, WHORL__GUARD_MPROTECT);
+	ck_assert_int_eq(atomic_load(&guard_install), MISSING);
+}
+END_TEST
+
+START_TEST(locked_memory_gets_mprotect)
+{
+	struct whorl__stack stack = get(0);
+
+	ck_assert_int_eq(mlock(upper_end(&stack), stride(2)), 0);
+	stack = get(0);
+	expect_guard(&stack, WHORL__GUARD_MPROTECT);
+}
+END_TEST
+
+START_TEST(mprotect_ends_at_its_share_of_the_maps)
+{
+	struct whorl__stack_pool second;
+	struct whorl__stack stack, stacks[10];
+
+	ck_assert_int_gt(read_mprotect_limit(), 0);
+	atomic_store(&mprotect_limit, 7);
+	whorl__stack_pool_init(&pool, true);
+	whorl__stack_pool_init(&second, true);
+	for (int i = 0; i < 5; i++)
+		stacks[i] = get(0);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(whorl__stack_get(&second, 0, &stacks[5 + i]), 0);
+	ck_assert_uint_eq(pool.in_use[WHORL__GUARD_MPROTECT], 5);
+	ck_assert_uint_eq(second.in_use[WHORL__GUARD_MPROTECT], 2);
+	ck_assert_uint_eq(second.in_use[WHORL__GUARD_CANARY], 3);
+	expect_guard(&stacks[9], WHORL__GUARD_CANARY);
+
+	whorl__stack_put(&second, &stacks[9]);		/* keeps what it has */
+	for (int i = 0; i < 5; i++)
+		whorl__stack_put(&pool, &stacks[i]);
+	ck_assert_int_eq(atomic_load(&mprotected), 7);
+	whorl__stack_pool_fini(&pool);			/* gives back */
+	ck_assert_int_eq(atomic_load(&mprotected), 2);
+	stack = get(0);
+	ck_assert_int_eq(stack.guard, WHORL__GUARD_MPROTECT);
+	ck_assert_int_eq(whorl__stack_get(&second, 0, &stack), 0);
+	ck_assert_int_eq(stack.guard, WHORL__GUARD_CANARY);
+}
+END_TEST
+
+START_TEST(a_canary_sees_any_word_of_its_line)
+{
+	struct whorl__stack stack;
+
+	atomic_store(&mprotect_limit, 1);
+	whorl__stack_pool_init(&pool, true);
+	get(0);
+	stack = get(0);
+	memset(stack.low, 0xff, stack.size);
+	ck_assert(whorl__stack_intact(&stack));
+	for (int i = 1; i <= 64; i++) {
+		stack.low[-i] = 1;
+		ck_assert(!whorl__stack_intact(&stack));
+		stack.low[-i] = 0;
+		ck_assert(whorl__stack_intact(&stack));
+	}
+}
+END_TEST
+
+/* ------------------------------------------------------------------------------ high-water mark */
+
+START_TEST(used_is_the_lowest_byte_ever_written)
+{
+	struct whorl__stack stack = get((size_t)1 << 20);
+	const char *top = whorl__stack_top(&stack);
+	unsigned char in_core;
+
+	ck_assert_uint_eq(whorl__stack_used(&stack), 0);
+	for (size_t depth = 8; depth < (size_t)1 << 20; depth += depth / 3 / 8 * 8 + 8) {
+		upper_end(&stack)[-(ptrdiff_t)depth] = 1;
+		if (upper_end(&stack) - depth < top)
+			ck_assert_uint_eq(whorl__stack_used(&stack), (size_t)(top - upper_end(&stack)) + depth);
+	}
+	stack.low[0] = 1;
+	ck_assert_uint_eq(whorl__stack_used(&stack), stack.size);
+	whorl__stack_put(&pool, &stack);
+	stack = get((size_t)1 << 20);
+	ck_assert_uint_eq(whorl__stack_used(&stack), stack.size);
+
+	stack = get((size_t)1 << 20);			/* to look maps nothing */
+	whorl__stack_used(&stack);
+	ck_assert_int_eq(mincore(stack.low, 1, &in_core), 0);
+	ck_assert_int_eq(in_core & 1, 0);
+}
+END_TEST
+
+/* -------------------------------------------------------------------------------- failing calls */
+
+/* Gets a few stacks, of which most need a slab, while the n-th system call fails. False: there was
+ * no n-th. */
+static bool survive(int n)
+{
+	struct whorl__stack stack[3];
+	bool reached;
+	int rc;
+
+	calls_left = n;
+	for (int i = 0; i < 3; i++) {
+		rc = whorl__stack_get(&pool, (size_t)1 << 24, &stack[i]);
+		if (rc == -ENOMEM) {
+			calls_left = -1;
+			ck_assert_int_eq(whorl__stack_get(&pool, (size_t)1 << 24, &stack[i]), 0);
+		} else {
+			ck_assert_int_eq(rc, 0);
+		}
+		ck_assert_int_eq(write_to(stack[i].low), 0);
+	}
+	reached = calls_left <= 0;
+	calls_left = -1;
+	for (int i = 0; i < 3; i++)
+		whorl__stack_put(&pool, &stack[i]);
+	whorl__stack_pool_fini(&pool);
+	ck_assert_int_eq(atomic_load(&mprotected), 0);
+	return reached;
+}
+
+START_TEST(nth_system_call_fails)
+{
+	int maps = count_maps(), n = 0;
+
+	while (survive(n))
+		n++;
+	ck_assert_int_ge(n, 6);
+	atomic_store(&guard_install, UNKNOWN);
+	advice_in_vain = EINVAL;
+	for (n = 0; survive(n); n++)
+		;
+	ck_assert_int_ge(n, 6);
+	ck_assert_int_le(count_maps(), maps + 2);
+}
+END_TEST
+
+START_TEST(all_system_calls_from_the_nth_fail)
+{
+	int n = 0;
+
+	fail_all_after = true;
+	while (survive(n))
+		n++;
+	ck_assert_int_ge(n, 6);
+}
+END_TEST
+
+START_TEST(without_room_for_a_large_slab_a_small_one_will_do)
+{
+	for (int i = 0; i < 3; i++) {
+		calls_left = 0;			/* the first attempt to map one */
+		get((size_t)1 << 20);
+		calls_left = -1;
+		ck_assert_uint_gt(pool.classes[6].fresh_left, 0);
+		while (pool.classes[6].fresh_left > 0)
+			get((size_t)1 << 20);
+	}
+}
+END_TEST
+
+SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_what_was_asked_for, last_in_first_out,
+      a_stack_may_describe_itself, stacks_do_not_overlap, an_unused_pool_maps_nothing, fini_unmaps_all_but_slabs_in_use,
+      guards_of_the_best_kind, k3_a_million_guarded_stacks_in_under_100_maps, no_probe_means_mprotect,
+      a_kernel_without_guards_is_asked_once, a_kernel_that_lies_is_found_out, locked_memory_gets_mprotect, mprotect_ends_at_its_share_of_the_maps,
+      a_canary_sees_any_word_of_its_line, used_is_the_lowest_byte_ever_written, nth_system_call_fails,
+      all_system_calls_from_the_nth_fail, without_room_for_a_large_slab_a_small_one_will_do)
