@@ -134,10 +134,10 @@ static void put_last_stack(struct co_loop *l)
 /* Tells everybody who waits for this: the joiner, the one that waits for its start, the group. */
 static void tell(struct co *co)
 {
-	struct waiter *starter = first_waiter(&co->starters), *joiner;
+	struct waiter *joiner;
 
-	if (starter)
-		whorl__start_failed(starter, co->exit);
+	if (co->start)
+		whorl__start_failed(co->start, co->exit);
 	list_remove(&co->sibling);
 	whorl__child_done(co);
 	joiner = first_waiter(&co->joiners);
@@ -224,7 +224,7 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what, co
 	co->gen += co->gen == 0;
 	co->waiter = NULL;
 	list_init(&co->joiners);
-	list_init(&co->starters);
+	co->start = NULL;
 	co->group = g;
 	co->admitted = NULL;
 	co->local = NULL;

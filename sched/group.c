@@ -438,17 +438,21 @@ int co_group_cancel(co_group *user, int err)
 
 /* -------------------------------------------------------------------------------------------------------------- start */
 
+/* The child refers to it until it has started or ended; so the one that waits learns of the end even if a cancel woke it
+ * before, and it has not run since. */
 struct start {
 	struct waiter w;
 	int64_t value;
 	bool over;			/* the child ended without co_started */
-	bool given_up;			/* its caller was cancelled, and only waits for that end */
+	bool told;			/* and w's result says so */
 };
 
-void whorl__start_failed(struct waiter *w, int exit)
+void whorl__start_failed(struct start *start, int exit)
 {
-	CONTAINER(w, struct start, w)->over = true;
-	whorl__wake(w, exit < 0 ? exit : -EPIPE);
+	start->over = true;
+	start->told = is_parked(&start->w);
+	if (start->told)
+		whorl__wake(&start->w, exit < 0 ? exit : -EPIPE);
 }
 
 static int wait_for_start(struct co *co, struct co *child, struct start *start, const void *site)
@@ -456,17 +460,16 @@ static int wait_for_start(struct co *co, struct co *child, struct start *start, 
 	int rc;
 
 	whorl__wait_for(&start->w, co, "a child to start", CO_FOREVER, 0);
-	list_append(&child->starters, &start->w.link);
+	child->start = start;
 	rc = whorl__park(&start->w);
-	if (rc != -ECANCELED || start->over)
+	if (rc != -ECANCELED || start->told)
 		return rc;
-	/* Cancelled: the child is not left behind half started. */
-	start->given_up = true;
-	whorl__cancel(&child->home->root, CO_CAUSE_EXPLICIT, 0, site);
-	whorl__wait_for(&start->w, co, "a child to end", CO_FOREVER, 0);
-	start->w.deaf = true;
-	list_append(&child->starters, &start->w.link);
-	whorl__park(&start->w);
+	if (!start->over) {	/* cancelled: the child is not left behind half started */
+		whorl__cancel(&child->home->root, CO_CAUSE_EXPLICIT, 0, site);
+		whorl__wait_for(&start->w, co, "a child to end", CO_FOREVER, 0);
+		start->w.deaf = true;
+		whorl__park(&start->w);
+	}
 	return whorl__outcome(co, -ECANCELED);
 }
 
@@ -490,16 +493,17 @@ FRAMED int co_group_start(co_group *user, co_fn *fn, void *arg, int64_t *value)
 	return rc;
 }
 
+/* Does nothing once the caller was cancelled: that one waits for the end of the child. */
 void co_started(int64_t value)
 {
 	struct co *co = whorl__self();
-	struct waiter *w = co ? first_waiter(&co->starters) : NULL;
-	struct start *start = w ? CONTAINER(w, struct start, w) : NULL;
+	struct start *start = co ? co->start : NULL;
 
-	if (!start || start->given_up)
+	if (!start || !is_parked(&start->w) || start->w.deaf)
 		return;
+	co->start = NULL;
 	start->value = value;
-	whorl__wake(w, 0);
+	whorl__wake(&start->w, 0);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ results */

@@ -171,8 +171,8 @@ struct co {
 	struct home *home;		/* NULL once done */
 	struct group *group;		/* whose child it is */
 	struct link sibling;		/* among the live or the done of its group */
-	struct link joiners;		/* who waits for its end: one at most, */
-	struct link starters;		/* and for its co_started */
+	struct link joiners;		/* who waits for its end: one at most */
+	struct start *start;		/* of the co_group_start that waits for it, until co_started */
 	struct group *admitted;		/* holds a place there for its next spawn, if it still is the group with */
 	uintptr_t admitted_gen;		/* this generation */
 	void *local;
@@ -189,6 +189,11 @@ struct co {
 	unsigned depth;			/* of nodes in use */
 	struct whorl__fiber fiber;
 };
+
+static inline bool is_parked(const struct waiter *w)	/* false: woken, even if it has not run since */
+{
+	return w->co->waiter == w;
+}
 
 struct group {
 	struct node *node;
@@ -314,7 +319,7 @@ WHORL__HIDDEN void whorl__group_init(struct group *g, struct node *node, enum co
 WHORL__HIDDEN void whorl__group_drain(struct group *g, struct co *owner);	/* waits for every child */
 WHORL__HIDDEN void whorl__group_free(struct co_loop *l, struct group *g);
 WHORL__HIDDEN void whorl__child_done(struct co *co);
-WHORL__HIDDEN void whorl__start_failed(struct waiter *starter, int exit);
+WHORL__HIDDEN void whorl__start_failed(struct start *start, int exit);
 WHORL__HIDDEN void whorl__give_back(struct co *co);	/* the place that admit held for it */
 
 /* coro.c */

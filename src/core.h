@@ -186,8 +186,8 @@ WHORL__HIDDEN void whorl__fiber_drop(struct whorl__fiber *f);
  *
  * While a thread watches, a SIGSEGV in the guard below the running fiber ends the program with a
  * message that names it; every other SIGSEGV goes where it went before. The handler is installed
- * with the first watch of the process, only where the disposition is SIG_DFL, on an alternate stack,
- * and removed with the last. Calls nest. -ENOMEM.
+ * with the first watch of the process, only where the disposition is SIG_DFL, on an alternate
+ * stack, and removed with the last. Calls nest. -ENOMEM.
  *
  * unwatch_later counts down like unwatch but leaves all in place, for the next watch, the next
  * unwatch or the thread's end: the system calls would cost more than all else in the life of a

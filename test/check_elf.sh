@@ -21,7 +21,9 @@ dynamic() {
 
 # Flags are the column before the alignment.
 stack_is_rw() {
-	segments "$1" | awk '$1 == "GNU_STACK" { flags = $(NF - 1) } END { print flags; exit flags != "RW" }'
+	segments "$1" | awk '
+		$1 == "GNU_STACK" { flags = $(NF - 1) }
+		END { print flags; exit flags != "RW" }'
 }
 
 has_segment() {
@@ -32,13 +34,15 @@ has_entry() {
 	dynamic | grep "$1"
 }
 
-# Parts of libc only; libdl and libpthread were files of their own before glibc 2.34, libm (for ucontext) still is.
+# Parts of libc only; libdl and libpthread were files of their own before glibc 2.34, libm (for
+# ucontext) still is.
 strangers() {
 	dynamic | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
 		grep -Ev '^(libc\.so\.6|libc\.musl-.*|lib(dl|m|pthread)\.so\..*|ld-.*)$' || :
 }
 
-# A relocation by name is a call that the dynamic linker resolves, perhaps to a function of the program's.
+# A relocation by name is a call that the dynamic linker resolves, perhaps to a function of the
+# program's.
 calls_outside() {
 	"$READELF" --wide --relocs "$library" | grep -E ' (wheel|co)_[a-z_]+@@' || :
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Every public header alone, as its users may compile it: without a warning in each language and compiler that is here.
+# Every public header alone, as its users may compile it: without a warning in each language and
+# compiler that is here.
 # shellcheck disable=SC2317  # try calls the functions
 set -eu
 srcdir=${srcdir:-.}
@@ -17,7 +18,8 @@ present() {
 	done | awk '!seen[$0]++'
 }
 
-# compiles COMPILER LANGUAGE STANDARD HEADER, twice: guards hold, macros of the first time do no harm.
+# compiles COMPILER LANGUAGE STANDARD HEADER, twice: guards hold, macros of the first time do no
+# harm.
 compiles() {
 	printf '#include <whorl/%s>\n#include <whorl/%s>\n' "$4" "$4" >"$dir/alone"
 	"$1" -x "$2" "-std=$3" -Wall -Wextra -Wundef -pedantic -Werror -I"$srcdir/include" \
@@ -28,13 +30,15 @@ for path in "$srcdir"/include/whorl/*.h; do
 	header=${path##*/}
 	for compiler in $(present "$CC" gcc clang); do
 		for standard in c11 c2x; do
-			try "$header as $standard by $compiler" compiles "$compiler" c $standard "$header"
+			try "$header as $standard by $compiler" \
+				compiles "$compiler" c $standard "$header"
 		done
 	done
 	[ -n "$CXX" ] || skip "$header in C++" 'no C++ compiler'
 	for compiler in $(present "$CXX" g++ clang++); do
 		for standard in c++17 c++20; do
-			try "$header as $standard by $compiler" compiles "$compiler" c++ $standard "$header"
+			try "$header as $standard by $compiler" \
+				compiles "$compiler" c++ $standard "$header"
 		done
 	done
 done

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The rooms of the source tree and what may be included in each: the tree keeps the rules, and a file that breaks one is
-# found.
+# The rooms of the source tree and what may be included in each: the tree keeps the rules, and a
+# file that breaks one is found.
 # shellcheck disable=SC2317  # try calls the functions
 set -eu
 srcdir=${srcdir:-.}
@@ -49,7 +49,7 @@ trap 'rm -rf "$tree"' EXIT
 # found FILE INCLUDE: a tree with nothing but this line in this file is found to break a rule.
 found() {
 	# shellcheck disable=SC2086
-	(cd "$tree" && rm -rf ./* && mkdir $rooms && mkdir include/whorl && echo "#include $2" >"$1")
+	(cd "$tree" && rm -rf ./* && mkdir $rooms include/whorl && echo "#include $2" >"$1")
 	[ -n "$(violations "$tree")" ]
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# An installed copy: a stranger's program in C and in C++ finds it by pkg-config, links it shared and static, and runs.
-# Uninstalled, nothing is left.
+# An installed copy: a stranger's program in C and in C++ finds it by pkg-config, links it shared
+# and static, and runs. Uninstalled, nothing is left.
 # shellcheck disable=SC2317  # try calls the functions
 set -eu
 srcdir=${srcdir:-.}
@@ -13,7 +13,8 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 root=$dir/root
 export PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_LIBDIR="$root$pkgconfigdir"
-export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1	# in the root they are not the system's
+# What are the system's folders outside are not so in this root.
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 cat >"$dir/user.c" <<'USER'
@@ -40,7 +41,9 @@ int main(void)
 	int exit_code = -1;
 
 	wheel_init(&wheel, 0);
-	return co_run(app, NULL, NULL, &exit_code) != 0 || exit_code != 0 || wheel_count(&wheel) != 0;
+	if (wheel_count(&wheel) != 0 || co_run(app, NULL, NULL, &exit_code) != 0)
+		return 1;
+	return exit_code;
 }
 USER
 cp "$dir/user.c" "$dir/user.cc"
@@ -62,11 +65,13 @@ uses_shared() {
 
 uses_static() {
 	# shellcheck disable=SC2046,SC2086
-	$1 -static -o "$dir/user" "$dir/$2" $("$PKG_CONFIG" --static --cflags --libs whorl) && "$dir/user"
+	$1 -static -o "$dir/user" "$dir/$2" $("$PKG_CONFIG" --static --cflags --libs whorl) &&
+		"$dir/user"
 }
 
 sleepers_run() {
-	LD_LIBRARY_PATH="$root$libdir" "$root$bindir/whorl-sleepers" -n 10 --loops 1 --min-ms 1 --max-ms 2
+	LD_LIBRARY_PATH="$root$libdir" \
+		"$root$bindir/whorl-sleepers" -n 10 --loops 1 --min-ms 1 --max-ms 2
 }
 
 uninstall_it() {

@@ -1,6 +1,7 @@
-/* As much of Check as our suites use, for hosts that have none: those of most cross compilers (configure
- * --with-check=mini). The same names and meanings; each test is a process of its own, its result a line of TAP. Of the
- * environment in suite.h CK_RUN_CASE is heeded. A host with Check uses Check. */
+/* As much of Check as our suites use, for hosts that have none: those of most cross compilers
+ * (configure --with-check=mini). The same names and meanings; each test is a process of its own,
+ * its result a line of TAP. Of the environment in suite.h CK_RUN_CASE is heeded. A host with Check
+ * uses Check. */
 #ifndef WHORL_TEST_CHECK_MINI_H
 #define WHORL_TEST_CHECK_MINI_H
 
@@ -12,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------------------------------------------ assertions */
+/* ----------------------------------------------------------------------------------- assertions */
 
 __attribute__((format(printf, 3, 4), noreturn))
 static inline void check_mini_fail(const char *file, int line, const char *format, ...)
@@ -35,7 +36,8 @@ static inline void check_mini_fail(const char *file, int line, const char *forma
 #define CHECK_MINI_COMPARE(type, format, x, op, y) do {						\
 	type _ck_x = (x);									\
 	type _ck_y = (y);									\
-	ck_assert_msg(_ck_x op _ck_y, "%s: %" format ", %" format, #x " " #op " " #y, _ck_x, _ck_y);	\
+	ck_assert_msg(_ck_x op _ck_y, "%s: %" format ", %" format, #x " " #op " " #y,		\
+		      _ck_x, _ck_y);								\
 } while (0)
 #define ck_assert_int_eq(x, y) CHECK_MINI_COMPARE(intmax_t, "jd", x, ==, y)
 #define ck_assert_int_ne(x, y) CHECK_MINI_COMPARE(intmax_t, "jd", x, !=, y)
@@ -66,7 +68,7 @@ static inline void check_mini_fail(const char *file, int line, const char *forma
 #define ck_assert_mem_eq(x, y, n) ck_assert_msg(memcmp((x), (y), (n)) == 0, "%s == %s", #x, #y)
 #define ck_assert_mem_ne(x, y, n) ck_assert_msg(memcmp((x), (y), (n)) != 0, "%s != %s", #x, #y)
 
-/* ------------------------------------------------------------------------------------------------------------ tests */
+/* ---------------------------------------------------------------------------------------- tests */
 
 typedef struct {
 	const char *name;

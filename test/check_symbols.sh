@@ -1,6 +1,6 @@
 #!/bin/sh
-# Every symbol: the library exports what src/libwhorl.map lists, which is what the public headers declare; and nothing of
-# ours, internal or not, can clash with a name of the user's.
+# Every symbol: the library exports what src/libwhorl.map lists, which is what the public headers
+# declare; and nothing of ours, internal or not, can clash with a name of the user's.
 # shellcheck disable=SC2086,SC2317  # try calls the functions
 set -eu
 srcdir=${srcdir:-.}
@@ -23,8 +23,8 @@ exported() {
 	$NM --dynamic --defined-only "$1" | awk '$2 != "A" { print $3 }' | sort
 }
 
-# The functions that the public headers declare and do not define. Each statement is a line; what is left of a declaration is
-# a name and the parenthesis behind it.
+# The functions that the public headers declare and do not define. Each statement is a line; what is
+# left of a declaration is a name and the parenthesis behind it.
 declared() {
 	(cd "$srcdir/include" && cat whorl/wheel.h whorl/coro.h whorl/co.h) >"$dir/all.h"
 	$CC -I"$srcdir/include" -E -P "$dir/all.h" | tr '\n' ' ' | sed 's/[;{}]/&\n/g' |
@@ -51,17 +51,21 @@ fi
 
 # Compilers make symbols like __x86.get_pc_thunk and __odr_asan; those are not ours.
 clashing() {
-	$NM --extern-only --defined-only .libs/libwhorl.a | awk 'NF == 3 && $3 !~ /^(wheel_|co_|whorl__|__)/'
+	$NM --extern-only --defined-only .libs/libwhorl.a |
+		awk 'NF == 3 && $3 !~ /^(wheel_|co_|whorl__|__)/'
 }
 try 'all names in the static library have our prefixes' none "$(clashing)"
 
 visible_internals() {
 	$READELF --wide --symbols .libs/libwhorl.a |
-		awk '$8 ~ /^whorl__/ && $5 == "GLOBAL" && $7 != "UND" && $6 != "HIDDEN" { print $8 }'
+		awk '$8 ~ /^whorl__/ && $5 == "GLOBAL" && $6 != "HIDDEN" && $7 != "UND" {
+			print $8
+		}'
 }
 try 'internal names are hidden' none "$(visible_internals)"
 
-# A copy of the wheel in another program: no other file of ours, and of the C library only what the compiler itself calls.
+# A copy of the wheel in another program: no other file of ours, and of the C library only what the
+# compiler itself calls.
 wheel_needs() {
 	mkdir -p "$dir/wheel/whorl"
 	cp "$srcdir/include/whorl/wheel.h" "$dir/wheel/whorl/"

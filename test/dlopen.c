@@ -1,5 +1,6 @@
-/* libwhorl.so as a plugin host meets it: opened at run time, its calls found by name. LIBRARY is its path; this program
- * is not linked with it. An opened library gets little of the static TLS block, and a second time only if the first left it. */
+/* libwhorl.so as a plugin host meets it: opened at run time, its calls found by name. LIBRARY is
+ * its path; this program is not linked with it. An opened library gets little of the static TLS
+ * block, and a second time only if the first left it. */
 #include "suite.h"
 #include <dlfcn.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* A program that has a wheel_arm of its own, as one that carries a copy of the wheel has. The dynamic linker asks the
- * program first, so without -Bsymbolic-functions the library's own calls would end up here. */
+/* A program that has a wheel_arm of its own, as one that carries a copy of the wheel has. The
+ * dynamic linker asks the program first, so without -Bsymbolic-functions the library's own calls
+ * would end up here. */
 #define _GNU_SOURCE		/* RTLD_DEFAULT */
 #include "suite.h"
 #include "play.h"

@@ -1,7 +1,8 @@
-/* For suites of the scheduler: tests that are played on the virtual clock, so that an hour takes no time.
+/* For suites of the scheduler: tests that are played on the virtual clock, so that an hour takes no
+ * time.
  *
- * A test's body is the main coroutine of a runtime. It asserts with Check like any other; it ends well if it returns 0
- * and the runtime ends well after it. */
+ * A test's body is the main coroutine of a runtime. It asserts with Check like any other; it ends
+ * well if it returns 0 and the runtime ends well after it. */
 #ifndef WHORL_TEST_PLAY_H
 #define WHORL_TEST_PLAY_H
 
@@ -10,7 +11,8 @@
 
 #define MS(x) CO_MS(x)
 
-/* Runs `int body(void *arg)`. PLAY_WITH: with these options (a pointer, or NULL), the clock apart. */
+/* Runs `int body(void *arg)`. PLAY_WITH: with these options (a pointer, or NULL), the clock apart.
+ * */
 #define PLAY(body) play_(#body, (body), NULL, NULL)
 #define PLAY_WITH(body, arg, opts) play_(#body, (body), (arg), (opts))
 

@@ -1,9 +1,10 @@
-/* One program of Check tests per file: the tests by START_TEST, and last the list of them, which is main():
+/* One program of Check tests per file: the tests by START_TEST, and last the list of them, which is
+ * main():
  *
  *	SUITE("wheel", rearm_while_popping, equal_deadlines_in_arming_order)
  *
- * The compiler names a test that is missing there. Each test is a process of its own, and a line of TAP on stdout. What
- * the environment says:
+ * The compiler names a test that is missing there. Each test is a process of its own, and a line of
+ * TAP on stdout. What the environment says:
  *
  *	CK_RUN_CASE=name	run this test only
  *	CK_FORK=no		run all in this process, for a debugger
@@ -46,7 +47,7 @@ static inline int suite_main_(const char *name, const TTest *const *tests, size_
 
 	setvbuf(stdout, NULL, _IOLBF, 0);	/* a child must not print again what we printed */
 	for (size_t i = 0; i < n; i++) {
-		TCase *tc = tcase_create(tests[i]->name);	/* CK_RUN_CASE selects these, not tests */
+		TCase *tc = tcase_create(tests[i]->name);	/* what CK_RUN_CASE selects */
 
 		if (getenv("CK_DEFAULT_TIMEOUT") == NULL)
 			tcase_set_timeout(tc, 0);
@@ -61,8 +62,9 @@ static inline int suite_main_(const char *name, const TTest *const *tests, size_
 }
 #endif
 
-/* The next of a sequence of 64 random bits. `state`: where it stands, any number to begin with. This is SplitMix64:
- * G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, figure 16. */
+/* The next of a sequence of 64 random bits. `state`: where it stands, any number to begin with.
+ * This is SplitMix64: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number
+ * Generators", OOPSLA 2014, figure 16. */
 static inline uint64_t suite_random(uint64_t *state)
 {
 	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);

@@ -1,8 +1,9 @@
 # shellcheck shell=sh disable=SC2317
 # For the shell tests, which source this file: results in TAP, as test-driver reads it.
 #
-#	try "what is promised" command...	ok if the command succeeds, else not ok and what it printed
-#	finish					the plan; a script that ends before it counts as an error
+#	try "the promise" command...	ok if the command succeeds, else not ok and what it printed
+#	skip "the promise" "why"	ok, not tried
+#	finish				the plan; a script that ends before it counts as an error
 
 tried=0
 broken=0
@@ -20,7 +21,6 @@ try() {
 	fi
 }
 
-# What cannot be tried here, and why.
 skip() {
 	tried=$((tried + 1))
 	echo "ok $tried - $1 # SKIP $2"

@@ -327,7 +327,8 @@ struct range {
 static int walk(co_gen *gen, void *arg)
 {
 	const struct range *r = arg;
-	struct range half[2] = { { r->from, (r->from + r->to) / 2 }, { (r->from + r->to) / 2, r->to } };
+	struct range half[2] = { { r->from, (r->from + r->to) / 2 },
+				 { (r->from + r->to) / 2, r->to } };
 	void *value;
 	int rc = 0;
 
@@ -336,7 +337,8 @@ static int walk(co_gen *gen, void *arg)
 	for (int i = 0; i < 2 && rc == 0; i++) {
 		co_gen *child = make(walk, &half[i]);
 
-		while ((rc = co_gen_next(child, &value)) == 1 && (rc = co_gen_emit(gen, value, NULL)) == 0)
+		while ((rc = co_gen_next(child, &value)) == 1 &&
+		       (rc = co_gen_emit(gen, value, NULL)) == 0)
 			;
 		co_gen_free(child);
 	}
@@ -355,7 +357,7 @@ START_TEST(generators_within_generators)
 	gen = make(walk, &all);
 	for (intptr_t i = 0; i < 150; i++)
 		next(gen);
-	co_gen_free(gen);		/* eight of them, each in its emit */
+	co_gen_free(gen); /* eight of them, each in its emit */
 }
 END_TEST
 
@@ -419,6 +421,7 @@ END_TEST
 
 SUITE("gen", c40_next_gives_each_value, c40_the_end_stays, a_positive_result_is_an_end,
       the_body_starts_with_the_first_next, c40_send_reaches_the_emit, next_sends_null,
-      nothing_is_sent_to_one_that_has_not_started, emit_may_not_listen, c40_free_unwinds, free_does_not_start_the_body,
-      free_after_the_end_runs_nothing, freeing_a_running_one_aborts, bad_arguments, calls_from_the_wrong_side,
-      generators_within_generators, generators_in_raw_coroutines, many_in_random_order)
+      nothing_is_sent_to_one_that_has_not_started, emit_may_not_listen, c40_free_unwinds,
+      free_does_not_start_the_body, free_after_the_end_runs_nothing, freeing_a_running_one_aborts,
+      bad_arguments, calls_from_the_wrong_side, generators_within_generators,
+      generators_in_raw_coroutines, many_in_random_order)

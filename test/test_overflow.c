@@ -93,7 +93,7 @@ static void expect_overflow(const struct death *d, const char *who, size_t stack
 	expect_said(d, "(running) ran into the guard below");
 	snprintf(what, sizeof(what), "its stack of %zu bytes", stack_size);
 	expect_said(d, what);
-	expect_said(d, "test_overflow");	/* where it was created */
+	expect_said(d, "test_overflow"); /* where it was created */
 }
 
 static void run(co_raw_fn *fn, void *value, const char *name, size_t stack_size)
@@ -398,7 +398,8 @@ START_TEST(an_alternate_stack_that_is_there_stays)
 END_TEST
 
 SUITE("overflow", k1_overflow_names_the_coroutine, k2_no_frame_up_to_64_kib_jumps_the_guard,
-      the_message_gives_its_own_size_and_31_bytes_of_name, a_coroutine_may_have_no_name, a_generator_is_named_too,
-      threads_have_alternate_stacks_of_their_own, other_faults_are_passed_on,
-      a_canary_is_seen_when_the_coroutine_stops, a_canary_bears_a_nearly_full_stack, a_handler_that_is_there_stays, the_handler_goes_with_the_last_thread,
-      an_alternate_stack_that_is_there_stays)
+      the_message_gives_its_own_size_and_31_bytes_of_name, a_coroutine_may_have_no_name,
+      a_generator_is_named_too, threads_have_alternate_stacks_of_their_own,
+      other_faults_are_passed_on, a_canary_is_seen_when_the_coroutine_stops,
+      a_canary_bears_a_nearly_full_stack, a_handler_that_is_there_stays,
+      the_handler_goes_with_the_last_thread, an_alternate_stack_that_is_there_stays)

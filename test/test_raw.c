@@ -169,7 +169,7 @@ START_TEST(the_last_resumer_gets_control)
 	struct co_raw *a = create(resume_other, NULL);
 
 	other = create(echo_until_zero, NULL);
-	ck_assert_ptr_eq(resume(other, 1, 1), number(2));	/* by main, then by a, then by main */
+	ck_assert_ptr_eq(resume(other, 1, 1), number(2)); /* by main, then by a, then by main */
 	ck_assert_ptr_eq(resume(a, 10, 1), number(11));
 	ck_assert_ptr_eq(resume(other, 20, 1), number(21));
 	ck_assert_ptr_eq(resume(a, 30, 0), number(30));
@@ -257,7 +257,8 @@ static const char *die(void (*fn)(void), int signo)
 	said[n] = '\0';
 	close(fds[0]);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == signo, "status %d: %s", status, said);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == signo, "status %d: %s", status,
+		      said);
 	return said;
 }
 
@@ -279,7 +280,9 @@ START_TEST(destroying_a_running_one_aborts)
 {
 	const char *said = die(run_destroy_itself, SIGABRT);
 
-	ck_assert_msg(strstr(said, "'suicide'") != NULL && strstr(said, "destroyed while it runs") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "'suicide'") != NULL &&
+			      strstr(said, "destroyed while it runs") != NULL,
+		      "%s", said);
 }
 END_TEST
 
@@ -290,7 +293,7 @@ START_TEST(stacks_are_reused_last_in_first_out)
 	struct co_raw *a = create(echo_until_zero, NULL), *b = create(echo_until_zero, NULL);
 	struct co_raw *c = create(echo_until_zero, NULL);
 
-	resume(b, 1, 1);		/* one of each: suspended, done, new */
+	resume(b, 1, 1); /* one of each: suspended, done, new */
 	resume(c, 0, 0);
 	co_raw_destroy(a);
 	co_raw_destroy(c);
@@ -347,7 +350,7 @@ START_TEST(high_water_mark)
 	resume(co, 0, 0);
 	co_raw_destroy(co);
 	co = create(use_stack, &attr);
-	ck_assert_uint_ge(co_raw_stack_used(co), 300000);	/* the former user's */
+	ck_assert_uint_ge(co_raw_stack_used(co), 300000); /* the former user's */
 	resume(co, (512 << 10) - 100, 1);
 	ck_assert_uint_le(co_raw_stack_used(co), attr.stack_size);
 	co_raw_destroy(co);
@@ -369,7 +372,8 @@ static void *churn(void *seed_of_thread)
 		if (*c == NULL && co_raw_create(c, echo_until_zero, &attr) != 0)
 			return number(1);
 		sent = (intptr_t)(suite_random(&seed) % 4);
-		if (co_raw_resume(*c, number(sent), &out) != (sent != 0) || out != number(sent != 0 ? sent + 1 : -7))
+		if (co_raw_resume(*c, number(sent), &out) != (sent != 0) ||
+		    out != number(sent != 0 ? sent + 1 : -7))
 			return number(2);
 		if (sent == 0) {
 			co_raw_destroy(*c);
@@ -388,7 +392,9 @@ START_TEST(threads_share_the_stacks)
 	void *wrong;
 
 	for (int i = 0; i < THREADS; i++)
-		ck_assert_int_eq(pthread_create(&thread[i], NULL, churn, number((intptr_t)suite_random(&seed))), 0);
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, churn,
+						number((intptr_t)suite_random(&seed))),
+				 0);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(thread[i], &wrong);
 		ck_assert_ptr_null(wrong);
@@ -446,11 +452,11 @@ static void *keep_inside_keep(void *value)
 	struct co_raw *inner, *plain;
 
 	fesetround(FE_DOWNWARD);
-	inner = create(round_upward, &attr);		/* begins with what its creator has */
+	inner = create(round_upward, &attr); /* begins with what its creator has */
 	plain = create(round_upward, NULL);
 	resume(inner, 0, 1);
 	ck_assert_int_eq(fegetround(), FE_DOWNWARD);
-	resume(plain, 0, 1);				/* sets the thread's */
+	resume(plain, 0, 1); /* sets the thread's */
 	ck_assert_int_eq(fegetround(), FE_DOWNWARD);
 	resume(inner, 0, 1);
 	ck_assert_int_eq(fegetround(), FE_DOWNWARD);
@@ -534,9 +540,9 @@ END_TEST
 
 /* ------------------------------------------------------------------- system calls that can fail */
 
-static int calls_left = -1;		/* before one fails; negative: none does */
+static int calls_left = -1; /* before one fails; negative: none does */
 static bool fail_all_after;
-static int live_maps;			/* of the library and this program */
+static int live_maps; /* of the library and this program */
 
 static bool fails(void)
 {
@@ -601,7 +607,8 @@ static int create_with_failures(int n)
 	calls_left = -1;
 	if (rc == -ENOMEM) {
 		wrong |= co != number(77) ? 1 : 0;
-		wrong |= live_maps - before > 1 ? 2 : 0;	/* a slab for the next one, and nothing else */
+		wrong |= live_maps - before > 1 ? 2
+						: 0; /* a slab for the next one, and nothing else */
 		rc = co_raw_create(&co, echo_until_zero, NULL);
 	}
 	wrong |= rc != 0 ? 4 : 0;
@@ -625,7 +632,8 @@ static int count_failing_calls(void)
 			_exit(create_with_failures(n));
 		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 		ck_assert(WIFEXITED(status));
-		ck_assert_msg((WEXITSTATUS(status) & ~64) == 0, "call %d: %d", n, WEXITSTATUS(status));
+		ck_assert_msg((WEXITSTATUS(status) & ~64) == 0, "call %d: %d", n,
+			      WEXITSTATUS(status));
 		if (WEXITSTATUS(status) != 0)
 			return n;
 	}
@@ -644,9 +652,10 @@ START_TEST(all_system_calls_from_the_nth_fail)
 }
 END_TEST
 
-SUITE("raw", values_go_in_and_out, out_may_be_null, state_follows, a_finished_one_is_not_resumed, resume_nests,
-      one_that_waits_for_another_is_not_resumed, the_last_resumer_gets_control, suspend_outside_gives_null,
-      bad_arguments, errno_is_left_alone, destroying_a_running_one_aborts, stacks_are_reused_last_in_first_out,
-      all_bytes_asked_for_can_be_used, high_water_mark, threads_share_the_stacks, k8_fp_control_of_its_own,
-      k8_fp_control_when_nested, k8_fp_control_is_the_threads_without_the_flag, cxx_exceptions_of_its_own,
+SUITE("raw", values_go_in_and_out, out_may_be_null, state_follows, a_finished_one_is_not_resumed,
+      resume_nests, one_that_waits_for_another_is_not_resumed, the_last_resumer_gets_control,
+      suspend_outside_gives_null, bad_arguments, errno_is_left_alone, destroying_a_running_one_aborts,
+      stacks_are_reused_last_in_first_out, all_bytes_asked_for_can_be_used, high_water_mark,
+      threads_share_the_stacks, k8_fp_control_of_its_own, k8_fp_control_when_nested,
+      k8_fp_control_is_the_threads_without_the_flag, cxx_exceptions_of_its_own,
       nth_system_call_fails, all_system_calls_from_the_nth_fail)

@@ -20,9 +20,9 @@ static int test_mprotect(void *at, size_t length, int protection);
 
 /* ----------------------------------------------------------------------------------- the kernel */
 
-static int calls_left = -1;		/* before one fails; negative: none does */
+static int calls_left = -1; /* before one fails; negative: none does */
 static bool fail_all_after;
-static int advice_in_vain = -1;		/* >= 0: MADV_GUARD_INSTALL does nothing and gives this errno */
+static int advice_in_vain = -1; /* >= 0: MADV_GUARD_INSTALL does nothing and gives this errno */
 
 static bool fails(void)
 {
@@ -75,7 +75,7 @@ static int write_to(char *byte)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		signal(SIGSEGV, SIG_DFL);	/* not a sanitizer's */
+		signal(SIGSEGV, SIG_DFL); /* not a sanitizer's */
 		*(volatile char *)byte = 1;
 		_exit(0);
 	}
@@ -86,7 +86,8 @@ static int write_to(char *byte)
 /* The best that can be had here. */
 static enum whorl__guard best_guard(void)
 {
-	char *at = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at =
+		mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	bool works = madvise(at, page_size(), MADV_GUARD_INSTALL) == 0 && write_to(at) == SIGSEGV;
 
 	munmap(at, page_size());
@@ -112,15 +113,16 @@ START_TEST(sizes_are_rounded_up)
 	static const struct {
 		size_t asked, got;
 	} sizes[] = {
-		{ 0, 65536 },	     { 1, 16384 },	 { 16384, 16384 },   { 16385, 32768 },
-		{ 65536, 65536 },    { 65537, 131072 },	 { 100000, 131072 }, { 1 << 20, 1 << 20 },
-		{ 3 << 20, 4 << 20 },
+		{ 0, 65536 },	    { 1, 16384 },	  { 16384, 16384 },
+		{ 16385, 32768 },   { 65536, 65536 },	  { 65537, 131072 },
+		{ 100000, 131072 }, { 1 << 20, 1 << 20 }, { 3 << 20, 4 << 20 },
 	};
 	struct whorl__stack none;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		ck_assert_uint_eq(get(sizes[i].asked).size, AT_LEAST(sizes[i].got));
-	ck_assert_int_eq(whorl__stack_get(&pool, usable(WHORL__STACK_CLASSES - 1) + 1, &none), -EINVAL);
+	ck_assert_int_eq(whorl__stack_get(&pool, usable(WHORL__STACK_CLASSES - 1) + 1, &none),
+			 -EINVAL);
 	ck_assert_int_eq(whorl__stack_get(&pool, SIZE_MAX, &none), -EINVAL);
 }
 END_TEST
@@ -153,7 +155,7 @@ START_TEST(the_record_lies_above_what_was_asked_for)
 		lines += !seen[top / 64 % 64];
 		seen[top / 64 % 64] = true;
 	}
-	ck_assert_uint_ge(lines, 8);		/* of the 64 sets of a first-level cache */
+	ck_assert_uint_ge(lines, 8); /* of the 64 sets of a first-level cache */
 }
 END_TEST
 
@@ -212,7 +214,7 @@ START_TEST(fini_unmaps_all_but_slabs_in_use)
 	size_t mapped;
 
 	for (int i = 0; i < 200; i++)
-		other[i] = get(0);		/* several slabs */
+		other[i] = get(0); /* several slabs */
 	kept = get((size_t)1 << 20);
 	for (int i = 0; i < 200; i++)
 		whorl__stack_put(&pool, &other[i]);
@@ -223,7 +225,7 @@ START_TEST(fini_unmaps_all_but_slabs_in_use)
 	ck_assert_int_eq(write_to(other[0].low), SIGSEGV);
 	ck_assert_int_eq(write_to(other[199].low), SIGSEGV);
 	ck_assert_int_eq(write_to(kept.low), 0);
-	ck_assert_int_eq(write_to(get(0).low), 0);	/* an empty pool again */
+	ck_assert_int_eq(write_to(get(0).low), 0); /* an empty pool again */
 }
 END_TEST
 
@@ -259,7 +261,7 @@ END_TEST
 
 START_TEST(k3_a_million_guarded_stacks_in_under_100_maps)
 {
-	size_t n = WHORL__ASAN ? 1000 : 1000000;	/* LeakSanitizer looks into each */
+	size_t n = WHORL__ASAN ? 1000 : 1000000; /* LeakSanitizer looks into each */
 	size_t limit = (size_t)read_mprotect_limit();
 	enum whorl__guard best = best_guard();
 	int maps = count_maps();
@@ -340,11 +342,11 @@ START_TEST(mprotect_ends_at_its_share_of_the_maps)
 	ck_assert_uint_eq(second.in_use[WHORL__GUARD_CANARY], 3);
 	expect_guard(&stacks[9], WHORL__GUARD_CANARY);
 
-	whorl__stack_put(&second, &stacks[9]);		/* keeps what it has */
+	whorl__stack_put(&second, &stacks[9]); /* keeps what it has */
 	for (int i = 0; i < 5; i++)
 		whorl__stack_put(&pool, &stacks[i]);
 	ck_assert_int_eq(atomic_load(&mprotected), 7);
-	whorl__stack_pool_fini(&pool);			/* gives back */
+	whorl__stack_pool_fini(&pool); /* gives back */
 	ck_assert_int_eq(atomic_load(&mprotected), 2);
 	stack = get(0);
 	ck_assert_int_eq(stack.guard, WHORL__GUARD_MPROTECT);
@@ -384,7 +386,8 @@ START_TEST(used_is_the_lowest_byte_ever_written)
 	for (size_t depth = 8; depth < (size_t)1 << 20; depth += depth / 3 / 8 * 8 + 8) {
 		upper_end(&stack)[-(ptrdiff_t)depth] = 1;
 		if (upper_end(&stack) - depth < top)
-			ck_assert_uint_eq(whorl__stack_used(&stack), (size_t)(top - upper_end(&stack)) + depth);
+			ck_assert_uint_eq(whorl__stack_used(&stack),
+					  (size_t)(top - upper_end(&stack)) + depth);
 	}
 	stack.low[0] = 1;
 	ck_assert_uint_eq(whorl__stack_used(&stack), stack.size);
@@ -392,7 +395,7 @@ START_TEST(used_is_the_lowest_byte_ever_written)
 	stack = get((size_t)1 << 20);
 	ck_assert_uint_eq(whorl__stack_used(&stack), stack.size);
 
-	stack = get((size_t)1 << 20);			/* to look maps nothing */
+	stack = get((size_t)1 << 20); /* to look maps nothing */
 	whorl__stack_used(&stack);
 	ck_assert_int_eq(mincore(stack.low, 1, &in_core), 0);
 	ck_assert_int_eq(in_core & 1, 0);
@@ -459,7 +462,7 @@ END_TEST
 START_TEST(without_room_for_a_large_slab_a_small_one_will_do)
 {
 	for (int i = 0; i < 3; i++) {
-		calls_left = 0;			/* the first attempt to map one */
+		calls_left = 0; /* the first attempt to map one */
 		get((size_t)1 << 20);
 		calls_left = -1;
 		ck_assert_uint_gt(pool.classes[6].fresh_left, 0);
@@ -469,9 +472,11 @@ START_TEST(without_room_for_a_large_slab_a_small_one_will_do)
 }
 END_TEST
 
-SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_what_was_asked_for, last_in_first_out,
-      a_stack_may_describe_itself, stacks_do_not_overlap, an_unused_pool_maps_nothing, fini_unmaps_all_but_slabs_in_use,
-      guards_of_the_best_kind, k3_a_million_guarded_stacks_in_under_100_maps, no_probe_means_mprotect,
-      a_kernel_without_guards_is_asked_once, a_kernel_that_lies_is_found_out, locked_memory_gets_mprotect, mprotect_ends_at_its_share_of_the_maps,
+SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_what_was_asked_for,
+      last_in_first_out, a_stack_may_describe_itself, stacks_do_not_overlap,
+      an_unused_pool_maps_nothing, fini_unmaps_all_but_slabs_in_use, guards_of_the_best_kind,
+      k3_a_million_guarded_stacks_in_under_100_maps, no_probe_means_mprotect,
+      a_kernel_without_guards_is_asked_once, a_kernel_that_lies_is_found_out,
+      locked_memory_gets_mprotect, mprotect_ends_at_its_share_of_the_maps,
       a_canary_sees_any_word_of_its_line, used_is_the_lowest_byte_ever_written, nth_system_call_fails,
       all_system_calls_from_the_nth_fail, without_room_for_a_large_slab_a_small_one_will_do)

@@ -19,15 +19,17 @@ __asm__(".text\n"
 	".type call_with_registers, @function\n"
 	"call_with_registers:\n"
 	"	endbr64\n"
-	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
-	"	push %rsi\n"			/* rsp is now a multiple of 16 */
+	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	"
+	"push %r15\n"
+	"	push %rsi\n" /* rsp is now a multiple of 16 */
 	"	mov (%rdi), %rbx\n	mov 8(%rdi), %rbp\n	mov 16(%rdi), %r12\n"
 	"	mov 24(%rdi), %r13\n	mov 32(%rdi), %r14\n	mov 40(%rdi), %r15\n"
 	"	call *%rdx\n"
 	"	pop %rsi\n"
 	"	mov %rbx, (%rsi)\n	mov %rbp, 8(%rsi)\n	mov %r12, 16(%rsi)\n"
 	"	mov %r13, 24(%rsi)\n	mov %r14, 32(%rsi)\n	mov %r15, 40(%rsi)\n"
-	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n	pop %rbx\n"
+	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n	"
+	"pop %rbx\n"
 	"	ret\n"
 	".size call_with_registers, . - call_with_registers\n");
 #elif defined(__aarch64__)
@@ -39,23 +41,31 @@ __asm__(".text\n"
 	"call_with_registers:\n"
 	"	hint #34\n"
 	"	stp x29, x30, [sp, #-176]!\n"
-	"	stp x19, x20, [sp, #16]\n	stp x21, x22, [sp, #32]\n	stp x23, x24, [sp, #48]\n"
-	"	stp x25, x26, [sp, #64]\n	stp x27, x28, [sp, #80]\n	stp d8, d9, [sp, #96]\n"
-	"	stp d10, d11, [sp, #112]\n	stp d12, d13, [sp, #128]\n	stp d14, d15, [sp, #144]\n"
+	"	stp x19, x20, [sp, #16]\n	stp x21, x22, [sp, #32]\n	stp x23, x24, [sp, "
+	"#48]\n"
+	"	stp x25, x26, [sp, #64]\n	stp x27, x28, [sp, #80]\n	stp d8, d9, [sp, "
+	"#96]\n"
+	"	stp d10, d11, [sp, #112]\n	stp d12, d13, [sp, #128]\n	stp d14, d15, [sp, "
+	"#144]\n"
 	"	str x1, [sp, #160]\n"
 	"	ldp x19, x20, [x0]\n	ldp x21, x22, [x0, #16]\n	ldp x23, x24, [x0, #32]\n"
-	"	ldp x25, x26, [x0, #48]\n	ldp x27, x28, [x0, #64]\n	ldr x29, [x0, #80]\n"
+	"	ldp x25, x26, [x0, #48]\n	ldp x27, x28, [x0, #64]\n	ldr x29, [x0, "
+	"#80]\n"
 	"	ldp d8, d9, [x0, #88]\n	ldp d10, d11, [x0, #104]\n	ldp d12, d13, [x0, #120]\n"
 	"	ldp d14, d15, [x0, #136]\n"
 	"	blr x2\n"
 	"	ldr x1, [sp, #160]\n"
 	"	stp x19, x20, [x1]\n	stp x21, x22, [x1, #16]\n	stp x23, x24, [x1, #32]\n"
-	"	stp x25, x26, [x1, #48]\n	stp x27, x28, [x1, #64]\n	str x29, [x1, #80]\n"
+	"	stp x25, x26, [x1, #48]\n	stp x27, x28, [x1, #64]\n	str x29, [x1, "
+	"#80]\n"
 	"	stp d8, d9, [x1, #88]\n	stp d10, d11, [x1, #104]\n	stp d12, d13, [x1, #120]\n"
 	"	stp d14, d15, [x1, #136]\n"
-	"	ldp x19, x20, [sp, #16]\n	ldp x21, x22, [sp, #32]\n	ldp x23, x24, [sp, #48]\n"
-	"	ldp x25, x26, [sp, #64]\n	ldp x27, x28, [sp, #80]\n	ldp d8, d9, [sp, #96]\n"
-	"	ldp d10, d11, [sp, #112]\n	ldp d12, d13, [sp, #128]\n	ldp d14, d15, [sp, #144]\n"
+	"	ldp x19, x20, [sp, #16]\n	ldp x21, x22, [sp, #32]\n	ldp x23, x24, [sp, "
+	"#48]\n"
+	"	ldp x25, x26, [sp, #64]\n	ldp x27, x28, [sp, #80]\n	ldp d8, d9, [sp, "
+	"#96]\n"
+	"	ldp d10, d11, [sp, #112]\n	ldp d12, d13, [sp, #128]\n	ldp d14, d15, [sp, "
+	"#144]\n"
 	"	ldp x29, x30, [sp], #176\n"
 	"	ret\n"
 	".size call_with_registers, . - call_with_registers\n");
@@ -76,7 +86,7 @@ void call_with_registers(const uint64_t *in, uint64_t *out, void (*fn)(void))
 static struct co_raw *all[MANY];
 static uint64_t seed;
 static unsigned long switches;
-static int depth;			/* resumes under way */
+static int depth; /* resumes under way */
 
 static void suspend(void)
 {
@@ -105,14 +115,15 @@ static void switch_and_compare(void (*how)(void))
 	memset(out, 0, sizeof(out));
 	call_with_registers(in, out, how);
 	for (int i = 0; i < REGISTERS; i++)
-		ck_assert_msg(in[i] == out[i], "register %d of %d: %" PRIx64 ", was %" PRIx64, i, REGISTERS,
-			      out[i], in[i]);
+		ck_assert_msg(in[i] == out[i], "register %d of %d: %" PRIx64 ", was %" PRIx64, i,
+			      REGISTERS, out[i], in[i]);
 }
 
 static void *body(void *value)
 {
 	while (value == NULL)
-		switch_and_compare(depth < MANY / 2 && suite_random(&seed) % 2 == 0 ? resume : suspend);
+		switch_and_compare(depth < MANY / 2 && suite_random(&seed) % 2 == 0 ? resume
+										    : suspend);
 	return NULL;
 }
 
@@ -144,7 +155,7 @@ static void fp_control(uint32_t *mxcsr, uint16_t *x87)
 
 START_TEST(fp_control_words_survive)
 {
-	uint32_t mxcsr[2], changed = 0x1f80 | 0x6000;	/* toward zero */
+	uint32_t mxcsr[2], changed = 0x1f80 | 0x6000; /* toward zero */
 	uint16_t x87[2], single = 0x007f;
 
 	__asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(changed), "m"(single));

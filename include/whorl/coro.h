@@ -7,8 +7,8 @@
  * Results: 0 or a count on success, a negative errno on failure; errno itself is neither set nor
  * read. (It is the thread's, not the coroutine's: read it before anything else can run.) A
  * coroutine belongs to the thread that created it: every call on it comes from there. No call needs
- * a runtime or suspends the caller, except co_raw_suspend and co_gen_emit, which is what they are
- * for; none is a cancellation point; none may be made from a signal handler.
+ * a runtime; none suspends its caller, except co_raw_suspend and co_gen_emit, which is what they
+ * are for; none is a cancellation point; none may be made from a signal handler.
  *
  * Stacks have a guard of 64 KiB below them where the kernel can provide it. A stack overflow ends
  * the program with SIGSEGV and a message on stderr that names the coroutine, its stack size and
@@ -16,7 +16,7 @@
  * the first coroutine of a thread until the thread ends; what is no overflow is passed on.
  * docs/core.md tells what happens where there are no guards.
  *
- * A C++ exception must not leave a coroutine's function: there is nobody to catch it,
+ * A C++ exception must not leave a coroutine's function: nobody is there to catch it, so that
  * std::terminate is called. / */
 #ifndef WHORL_CORO_H
 #define WHORL_CORO_H
@@ -41,12 +41,12 @@ struct co_attr {
 /* The FP control words (x86: MXCSR and the x87 control word, aarch64: FPCR) belong to the thread,
  * and who changes the rounding mode in a coroutine changes it for all. With this flag the coroutine
  * has its own, at first those in force when it was created, and nobody else sees them. Costs about
- * 3 ns more at each switch to or from the coroutine. */
+ * 3 ns at each switch to or from the coroutine. */
 #define CO_KEEP_FPENV	1u
 
 /* The same for the C++ runtime's record of exceptions that are being handled. A coroutine that can
  * suspend within a catch block needs it. Without effect where no C++ runtime was loaded before this
- * library. Costs about 1 ns more at each switch. */
+ * library. Costs about 6 ns at each switch to or from the coroutine. */
 #define CO_KEEP_CXX_EH	2u
 
 /* ------------------------------------------------------------------------------- raw coroutines */
@@ -63,36 +63,45 @@ enum co_raw_state {
 	CO_RAW_DONE			/* the body has returned */
 };
 
-/* Makes a coroutine that will run `fn`; nothing of it runs yet. attr NULL: the defaults. The caller
- * owns *out until co_raw_destroy; *attr and the name in it are copied. -EINVAL: out or fn is NULL,
- * a flag is unknown, or the stack is larger than 8 GiB. -ENOMEM: no address space for the stack, or
- * no alternate signal stack. *out is then left alone. Stack sizes are rounded up to 16 KiB, 32 KiB,
- * and so on in powers of two. Cost: about 30 ns with a stack that was used before, else a system
- * call or two. */
+/* Makes a coroutine that will run `fn`; nothing of it runs yet. `attr`: NULL for the defaults; it
+ * and the name in it are copied. Stack sizes are rounded up to a power of two, at least 16 KiB.
+ * *out is the caller's until co_raw_destroy.
+ *
+ *	0
+ *	-EINVAL		out or fn is NULL, a flag is unknown, or the stack is larger than 8 GiB
+ *	-ENOMEM		no address space for the stack, or for an alternate signal stack
+ *
+ * Cost: about 30 ns with a stack that was used before, else also some system calls. */
 int co_raw_create(struct co_raw **out, co_raw_fn *fn, const struct co_attr *attr);
 
-/* Runs the coroutine until it suspends or ends. `in` is what its co_raw_suspend returns, or the
- * argument of its body if it is new; *out, unless out is NULL, is the value that comes out. Calls
- * nest: a coroutine may resume others. 1: it suspended. 0: it ended. -EINVAL: co is NULL or running
- * (itself or by way of those it resumed). -ESRCH: it had ended before. After an error *out is
- * untouched. Cost: about 2 ns, and as much again for the suspend. */
+/* Runs the coroutine until it suspends or ends. `in` is what its co_raw_suspend returns, or, when
+ * it is new, the argument of its body. *out, unless out is NULL, is the value that comes out; it is
+ * left alone on errors. Calls nest: a coroutine may resume others.
+ *
+ *	1		it suspended
+ *	0		it ended
+ *	-EINVAL		co is NULL, or it is running: itself, or by way of those that it resumed
+ *	-ESRCH		it had ended before
+ *
+ * Cost: about 3 ns, and as much again for the suspend. */
 int co_raw_resume(struct co_raw *co, void *in, void **out);
 
 /* Suspends the running coroutine: its co_raw_resume returns 1 and the value `out`. Returns what the
  * next resume passes in. Where no raw coroutine runs there is nothing to suspend: NULL, at once. */
 void *co_raw_suspend(void *out);
 
-/* NULL: CO_RAW_DONE. O(1). */
+/* O(1). NULL: CO_RAW_DONE. */
 enum co_raw_state co_raw_state(const struct co_raw *co);
 
 /* The high-water mark: bytes of stack that were written so far, at most the size of the stack.
  * Stacks are used again, and an earlier user's mark counts too; what was swapped out does not.
- * NULL: 0. O(stack size), with a system call per page: to size stacks by, not for each day. */
+ * NULL: 0. O(stack size), with a system call for each page: to size stacks by, not for each day. */
 size_t co_raw_stack_used(const struct co_raw *co);
 
 /* Frees a coroutine that is new, suspended or done. Of a suspended one nothing more runs: what its
- * frames own is not released (co_gen_free unwinds). NULL: nothing. Of a running one: prints a
- * message and aborts. Cost: about 15 ns; the stack is kept for the next coroutine of any thread. */
+ * frames own is not released (co_gen_free does unwind). NULL: nothing happens. A running one is
+ * misuse: a message is printed and the program aborts. The stack is kept for the next coroutine of
+ * any thread. Cost: about 10 ns. */
 void co_raw_destroy(struct co_raw *co);
 
 /* -------------------------------------------------------------------------------------- generators
@@ -107,29 +116,37 @@ typedef struct co_gen co_gen;
 /* The body. Returns 0 at the end, or a negative errno; a positive value counts as 0. */
 typedef int co_gen_fn(co_gen *gen, void *arg);
 
-/* Makes a generator; the body runs from the first co_gen_next on. `arg` stays the caller's.
- * Ownership, attr, errors and cost are as in co_raw_create. */
+/* Makes a generator; the body runs from the first co_gen_next on. `arg` stays the caller's; *out is
+ * the caller's until co_gen_free. `attr` and errors are as in co_raw_create. Cost: about 40 ns. */
 int co_gen_make(co_gen **out, co_gen_fn *fn, void *arg, const struct co_attr *attr);
 
-/* Runs the body to its next co_gen_emit. 1: *value, unless value is NULL, is what was emitted. 0:
- * the body has ended. Negative: it has ended with this error. The end stays: further calls give the
- * same again. -EINVAL: gen is NULL, or its body is running. *value is set only with 1. */
+/* Runs the body to its next co_gen_emit. *value, unless value is NULL, is meaningful only with 1.
+ *
+ *	1		*value was emitted
+ *	0		the body has ended; further calls give 0 again
+ *	negative	it has ended with this error; further calls give it again
+ *	-EINVAL		gen is NULL, or its body is running
+ *
+ * Cost: about 3 ns, and as much again for the emit. */
 int co_gen_next(co_gen *gen, void **value);
 
-/* The same, and the co_gen_emit in which the body waits receives `in` (from co_gen_next it receives
- * NULL). -EINVAL also: the body has not started, so that nothing can receive, and `in` is not
- * NULL. */
+/* The same, and the co_gen_emit in which the body waits receives `in`. (From co_gen_next it
+ * receives NULL.) A body that has not started has no emit that could receive: then anything but
+ * NULL is -EINVAL, and nothing runs. */
 int co_gen_send(co_gen *gen, void *in, void **value);
 
-/* Called by the body: hands out `value` and waits for the next co_gen_next or co_gen_send. 0:
- * *received, unless received is NULL, is what that sent. -ECANCELED: the generator is being freed;
- * return soon. From then on emit gives -ECANCELED at once, every time. -EINVAL: gen is NULL.
- * -EPERM: called from anywhere but the body of this generator. */
+/* For the body: hands out `value` and waits for the next co_gen_next or co_gen_send.
+ *
+ *	0		*received, unless received is NULL, is what was sent
+ *	-ECANCELED	the generator is being freed: return soon. Emit now gives this at once
+ *	-EINVAL		gen is NULL
+ *	-EPERM		called from anywhere but the body of this generator
+ */
 int co_gen_emit(co_gen *gen, void *value, void **received);
 
-/* Frees the generator. The emit in which an unfinished body waits returns -ECANCELED, and the body
- * runs to its end first; one that never started does not run at all. NULL: nothing. Of a running
- * one: prints a message and aborts. */
+/* Frees the generator. If the body waits in an emit, that returns -ECANCELED, and the body runs to
+ * its end first; if it never started, it never does. NULL: nothing happens. A running one is
+ * misuse: a message is printed and the program aborts. */
 void co_gen_free(co_gen *gen);
 
 #ifdef __cplusplus
