@@ -1,28 +1,32 @@
 /* The timer wheel: a radix heap of timers.
  *
- * A tick is read as LEVELS digits of SLOT_BITS bits. Timers lie in slots, a row of them per level, relative to a cursor
- * that only moves forward: the level of a deadline is the highest digit in which it differs from the cursor,
+ * A tick is read as LEVELS digits of SLOT_BITS bits. Timers lie in slots, a row of them per level,
+ * relative to a cursor that only moves forward: the level of a deadline is the highest digit in
+ * which it differs from the cursor,
  *
  *	level = (63 - clz(expires ^ cursor)) / SLOT_BITS	(0 if they are equal)
  *
- * and its slot is that digit. So all of level n agrees with the cursor above digit n and is larger in digit n: whatever
- * lies in a lower level, or in a lower slot of the same level, expires earlier. The first timer is in the lowest slot of
- * the lowest level that is not empty, and two ctz find it.
+ * and its slot is that digit. So all of level n agrees with the cursor above digit n and is larger
+ * in digit n: whatever lies in a lower level, or in a lower slot of the same level, expires
+ * earlier. The first timer is in the lowest slot of the lowest level that is not empty, and two ctz
+ * find it.
  *
- * The cursor may move anywhere inside that lowest slot once it is emptied, and up to the slot when it is not: neither
- * changes what was said of the others. Emptying a slot that `now` has reached is all the work there is:
+ * The cursor may move anywhere inside that lowest slot once it is emptied, and up to the slot when
+ * it is not: neither changes what was said of the others. Emptying a slot that `now` has reached is
+ * all the work there is:
  *
- *	sparse (up to BATCH timers)	what is due is sorted into the due list, the rest is filed again, now from `now`
- *	dense				all are filed again, from the slot's first tick: at least one level lower
- *	dense, of level 0		one tick, nothing to divide: sorted by order of arming
+ *	sparse (up to BATCH)	what is due is sorted into the due list, the rest filed again
+ *	dense			all are filed again, at least one level lower
+ *	dense, of level 0	one tick, nothing to divide: sorted by order of arming
  *
- * so a timer moves at most once per level. Two things are put off, because they then often need not be done at all:
- * advance stores the time, and the slots that it passed are emptied when pop gets to them; and a timer moved to a later tick
- * stays where it lies, and is filed again when its slot is emptied. Hence a timer may expire after the end of its slot,
- * never before its start. This is all that order rests on; docs/wheel.md has the proof.
+ * so a timer moves at most once per level. Two things are put off, because they then often need not
+ * be done at all: advance stores the time, and the slots that it passed are emptied when pop gets
+ * to them; and a timer moved to a later tick stays where it lies, and is filed again when its slot
+ * is emptied. Hence a timer may expire after the end of its slot, never before its start. This is
+ * all that order rests on; docs/wheel.md has the proof.
  *
- * What was armed at now or earlier waits in the past list for the next advance, which sorts it into the due list.
- */
+ * What was armed at now or earlier waits in the past list for the next advance, which sorts it into
+ * the due list. */
 #include <whorl/wheel.h>
 
 #define SLOT_MASK	((unsigned)WHEEL_SLOTS - 1)
@@ -32,20 +36,25 @@
 
 /* The three may be set lower, so that tests reach every case with few timers. */
 #ifndef WHEEL_BATCH
-#define WHEEL_BATCH	128		/* a slot of up to this many is sorted, a fuller one divided */
+/* a slot of up to this many is sorted, a fuller one divided */
+#define WHEEL_BATCH	128
 #endif
 #ifndef WHEEL_MANY
-#define WHEEL_MANY	32768		/* from here on the timers outgrow the cache: use all chains of a slot */
+/* from here on the timers outgrow the cache: use all chains of a slot */
+#define WHEEL_MANY	32768
 #endif
 #ifndef WHEEL_LOOK
-#define WHEEL_LOOK	64		/* wheel_next looks at this many timers for the first of a slot */
+/* wheel_next looks at this many timers for the first of a slot */
+#define WHEEL_LOOK	64
 #endif
 #ifndef WHEEL_FILED
 #define WHEEL_FILED(timer) ((void)0)	/* for tests that count the moves of a timer */
 #endif
 
-_Static_assert(WHEEL_SLOT_BITS >= 1 && WHEEL_SLOT_BITS <= 6, "a row of slots has one word of occupancy bits");
-_Static_assert(WHEEL_SLOT_BITS * (WHEEL_LEVELS - 1) < 64, "a level without a single bit of the tick");
+_Static_assert(WHEEL_SLOT_BITS >= 1 && WHEEL_SLOT_BITS <= 6,
+	       "a row of slots has one word of occupancy bits");
+_Static_assert(WHEEL_SLOT_BITS *(WHEEL_LEVELS - 1) < 64,
+	       "a level without a single bit of the tick");
 _Static_assert(WHEEL_BATCH >= 1 && WHEEL_BATCH <= 255, "counted in bytes by distribute");
 _Static_assert(sizeof(struct wheel_timer) <= 32, "part of the interface");
 _Static_assert(sizeof(struct wheel) <= 48 * 1024, "part of the interface");
@@ -94,7 +103,7 @@ static void link_at(struct wheel_timer **at, struct wheel_timer *t)
 	*at = t;
 }
 
-/* ------------------------------------------------------------------------------------------------- timers in slots */
+/* ------------------------------------------------------------------------------ timers in slots */
 
 static void file(struct wheel *w, struct wheel_timer *t)
 {
@@ -126,7 +135,8 @@ static bool slot_is_empty(const struct wheel_slot_ *s)
 /* Takes an armed timer out of whichever list it is in. */
 static void unlink_timer(struct wheel *w, struct wheel_timer *t)
 {
-	size_t at = (size_t)((uintptr_t)t->back_ - (uintptr_t)w->slot_);	/* huge: not a chain's head */
+	/* huge: not a chain's head */
+	size_t at = (size_t)((uintptr_t)t->back_ - (uintptr_t)w->slot_);
 	unsigned index = (unsigned)(at / sizeof(struct wheel_slot_));
 
 	*t->back_ = t->next_;
@@ -147,7 +157,8 @@ static uint64_t lowest_slot(const struct wheel *w, unsigned *level, unsigned *sl
 	return slot_first(w, *level, *slot);
 }
 
-/* The timers of a slot that is being emptied. Drawing from its chains in turn keeps a cache miss of each in flight. */
+/* The timers of a slot that is being emptied. Drawing from its chains in turn keeps a cache miss of
+ * each in flight. */
 struct feed {
 	struct wheel_timer *chain[WHEEL_CHAINS];
 	unsigned chains, turn;
@@ -184,7 +195,7 @@ static struct wheel_timer *draw(struct feed *f)
 	return t;
 }
 
-/* ------------------------------------------------------------------------------------------------- order of what is due */
+/* ------------------------------------------------------------------------- order of what is due */
 
 /* Sorts a list, linked by next_ alone: bin i holds a sorted list of 2^i timers or none. */
 static struct wheel_timer *merge(struct wheel_timer *a, struct wheel_timer *b)
@@ -249,7 +260,8 @@ static void reverse(struct wheel_timer *v[], unsigned n)
 
 static void sort_batch(struct wheel_timer *v[], unsigned n, unsigned level)
 {
-	if (n > 1 && before(v[n - 1], v[0]))	/* a chain that was filed once gives the last armed first */
+	if (n > 1 && before(v[n - 1], v[0]))	/* a chain that was filed once gives the last armed
+						 * first */
 		reverse(v, n);
 	if (n > 16 && level > 0)
 		distribute(v, n, level);
@@ -279,10 +291,11 @@ static void add_due(struct wheel *w, struct wheel_timer *list)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------- emptying a slot */
+/* ------------------------------------------------------------------------------ emptying a slot */
 
 /* The whole slot is in `v`: what is due up to `limit`, a tick of the slot, goes to the due list. */
-static void empty_sparse(struct wheel *w, struct wheel_timer *v[], unsigned n, unsigned level, uint64_t limit)
+static void empty_sparse(struct wheel *w, struct wheel_timer *v[], unsigned n, unsigned level,
+			 uint64_t limit)
 {
 	struct wheel_timer *list = NULL;
 	unsigned due = 0;
@@ -302,7 +315,8 @@ static void empty_sparse(struct wheel *w, struct wheel_timer *v[], unsigned n, u
 }
 
 /* One tick with too many timers to sort as a batch. */
-static void empty_ties(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f, uint64_t tick)
+static void empty_ties(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f,
+		       uint64_t tick)
 {
 	struct wheel_timer *list = NULL, *t;
 
@@ -318,7 +332,8 @@ static void empty_ties(struct wheel *w, struct wheel_timer *v[], unsigned n, str
 	add_due(w, sort_list(list));
 }
 
-static void empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f, uint64_t first)
+static void empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f,
+			uint64_t first)
 {
 	struct wheel_timer *t;
 
@@ -327,7 +342,8 @@ static void empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, st
 		file(w, t);
 }
 
-/* Empties the lowest slot if it begins at `bound` (<= now) or before; in any case soonest_ grows or a slot is emptied. */
+/* Empties the lowest slot if it begins at `bound` (<= now) or before; in any case soonest_ grows or
+ * a slot is emptied. */
 static void collect(struct wheel *w, uint64_t bound)
 {
 	struct wheel_timer *batch[WHEEL_BATCH], *t;
@@ -354,17 +370,18 @@ static void collect(struct wheel *w, uint64_t bound)
 	w->soonest_ = w->occupied_levels_ ? lowest_slot(w, &level, &slot) : UINT64_MAX;
 }
 
-/* A second look at the first slot: exact if it has few timers, else its first tick. Timers beyond the slot's end were moved
- * later, and other slots may come before them. */
+/* A second look at the first slot: exact if it has few timers, else its first tick. Timers beyond
+ * the slot's end were moved later, and other slots may come before them. */
 static void look(struct wheel *w)
 {
 	unsigned level, slot, seen = 0;
 	uint64_t first = lowest_slot(w, &level, &slot), last = first | slot_range(level);
 	uint64_t least = last < UINT64_MAX ? last + 1 : UINT64_MAX;
+	const struct wheel_slot_ *s = &w->slot_[level][slot];
 
 	w->exact_ = true;
 	for (unsigned i = 0; i < WHEEL_CHAINS; i++)
-		for (const struct wheel_timer *t = w->slot_[level][slot].chain[i]; t; t = t->next_) {
+		for (const struct wheel_timer *t = s->chain[i]; t; t = t->next_) {
 			if (seen++ == WHEEL_LOOK) {
 				if (w->soonest_ < first)
 					w->soonest_ = first;
@@ -376,11 +393,12 @@ static void look(struct wheel *w)
 	w->soonest_ = least;
 }
 
-/* ------------------------------------------------------------------------------------------------- the interface */
+/* -------------------------------------------------------------------------------- the interface */
 
 void wheel_init(struct wheel *w, uint64_t now)
 {
-	__builtin_memset(w, 0, sizeof *w);	/* an initialiser would build 48 KiB on the stack first */
+	__builtin_memset(w, 0, sizeof *w);	/* an initialiser would build 48 KiB on the stack
+						 * first */
 	w->now_ = w->cursor_ = now;
 	w->soonest_ = UINT64_MAX;
 }
@@ -421,8 +439,9 @@ void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t expires)
 	file(w, t);
 }
 
-/* Of all ticks in [expires, expires + slack] the one with the most zeros at its end: in binary, the last number up to the
- * end of the interval that begins like it as far as `expires - 1` does, one digit further, and then has zeros only. */
+/* Of all ticks in [expires, expires + slack] the one with the most zeros at its end: in binary, the
+ * last number up to the end of the interval that begins like it as far as `expires - 1` does, one
+ * digit further, and then has zeros only. */
 void wheel_arm_slack(struct wheel *w, struct wheel_timer *t, uint64_t expires, uint64_t slack)
 {
 	if (expires > w->now_ && slack > 0) {
@@ -481,7 +500,8 @@ struct wheel_timer *wheel_pop(struct wheel *w)
 	struct wheel_timer *t;
 	uint64_t bound;
 
-	while (bound = w->due_ ? w->due_->expires_ : w->now_, w->soonest_ <= bound && w->occupied_levels_)
+	while (bound = w->due_ ? w->due_->expires_ : w->now_,
+	       w->soonest_ <= bound && w->occupied_levels_)
 		collect(w, bound);
 	t = w->due_;
 	if (t) {
@@ -501,11 +521,12 @@ size_t wheel_count(const struct wheel *w)
 	return w->count_;
 }
 
-/* ------------------------------------------------------------------------------------------------- the checker */
+/* ---------------------------------------------------------------------------------- the checker */
 
-/* Walks one list; adds its timers, all within [least, most], to *seen. Returns what is wrong, NULL if nothing is. */
-static const char *check_list(const struct wheel *w, struct wheel_timer *const *head, uint64_t least, uint64_t most,
-			      size_t *seen)
+/* Walks one list; adds its timers, all within [least, most], to *seen. Returns what is wrong, NULL
+ * if nothing is. */
+static const char *check_list(const struct wheel *w, struct wheel_timer *const *head,
+			      uint64_t least, uint64_t most, size_t *seen)
 {
 	struct wheel_timer *const *back = head;
 
@@ -536,7 +557,8 @@ static const char *check_slot(const struct wheel *w, unsigned level, unsigned sl
 	if (occupied && (level > 0 ? first <= w->cursor_ : first < w->cursor_))
 		return "a slot at the cursor or behind it is not empty";
 	for (unsigned i = 0; i < WHEEL_CHAINS; i++) {
-		wrong = check_list(w, &s->chain[i], first > w->soonest_ ? first : w->soonest_, UINT64_MAX, seen);
+		wrong = check_list(w, &s->chain[i], first > w->soonest_ ? first : w->soonest_,
+				   UINT64_MAX, seen);
 		if (wrong)
 			return wrong;
 	}

@@ -1,28 +1,32 @@
 /* whorl/wheel.h - a hierarchical hashed timer wheel.
  *
- * The wheel keeps timers and says which are due. It has no clock: the caller tells it the time, in ticks of the caller's
- * choice (all of uint64 is legal), and takes what is due, in order:
+ * The wheel keeps timers and says which are due. It has no clock: the caller tells it the time, in
+ * ticks of the caller's choice (all of uint64 is legal), and takes what is due, in order:
  *
  *	wheel_advance(&w, now);
  *	while ((t = wheel_pop(&w)) != NULL)
  *		WHEEL_CONTAINER(t, struct conn, idle)->...
  *
- * It allocates nothing and calls nothing back. The timers are the caller's, usually members of larger objects; an armed
- * one must stay where it is until it is popped or disarmed. No call suspends, and none is safe against another one on the
- * same wheel from a second thread or a signal handler. wheel.c and this header work alone, in freestanding C too.
+ * It allocates nothing and calls nothing back. The timers are the caller's, usually members of
+ * larger objects; an armed one must stay where it is until it is popped or disarmed. No call
+ * suspends, and none is safe against another one on the same wheel from a second thread or a signal
+ * handler. wheel.c and this header work alone, in freestanding C too.
  *
  * Promises, at every size of the wheel and for every jump of the clock:
  *
- * - No timer is popped before `expires`. After wheel_advance(now), each timer with `expires <= now` can be popped.
- * - wheel_pop returns the least, by (expires, order of arming), of all that is due. A move counts as arming again.
- * - A timer armed at wheel_now() or earlier is due from the next wheel_advance on, also one to the same now: a loop of
- *   pops that arms again what it pops therefore ends.
- * - Between pops any timer may be disarmed or moved, due or not; a popped one may be armed again, freed or left.
+ * - No timer is popped before `expires`. After wheel_advance(now), each timer with `expires <=
+ *   now` can be popped.
+ * - wheel_pop returns the least, by (expires, order of arming), of all that is due. A move counts
+ *   as arming again.
+ * - A timer armed at wheel_now() or earlier is due from the next wheel_advance on, also one to
+ *   the same now: a loop of pops that arms again what it pops therefore ends.
+ * - Between pops any timer may be disarmed or moved, due or not; a popped one may be armed again,
+ *   freed or left.
  *
- * After G. Varghese and T. Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987 (scheme 7), with levels chosen as in
- * a radix heap: R. Ahuja, K. Mehlhorn, J. Orlin, R. Tarjan, "Faster Algorithms for the Shortest Path Problem", J. ACM 37(2),
- * 1990, section 3. docs/wheel.md has the arithmetic and its proof.
- */
+ * After G. Varghese and T. Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987 (scheme 7),
+ * with levels chosen as in a radix heap: R. Ahuja, K. Mehlhorn, J. Orlin, R. Tarjan, "Faster
+ * Algorithms for the Shortest Path Problem", J. ACM 37(2), 1990, section 3. docs/wheel.md has the
+ * arithmetic and its proof. */
 #ifndef WHORL_WHEEL_H
 #define WHORL_WHEEL_H
 
@@ -34,8 +38,9 @@
 extern "C" {
 #endif
 
-/* The geometry, for those who compile wheel.c into their own program (define it there and wherever this header is included;
- * the shared library has the defaults). Ticks are below 2^(WHEEL_SLOT_BITS * WHEEL_LEVELS), at most all of uint64. */
+/* The geometry, for those who compile wheel.c into their own program (define it there and wherever
+ * this header is included; the shared library has the defaults). Ticks are below 2^(WHEEL_SLOT_BITS
+ * * WHEEL_LEVELS), at most all of uint64. */
 #ifndef WHEEL_SLOT_BITS
 #define WHEEL_SLOT_BITS	6
 #endif
@@ -43,9 +48,11 @@ extern "C" {
 #define WHEEL_LEVELS	11
 #endif
 #define WHEEL_SLOTS	(1 << WHEEL_SLOT_BITS)
-#define WHEEL_CHAINS	8		/* lists per slot: that many cache misses are in flight when a slot is emptied */
+/* lists per slot: that many cache misses are in flight when a slot is emptied */
+#define WHEEL_CHAINS	8
 
-/* What wheel_next says of an empty wheel. Legal as a deadline: due after wheel_advance(UINT64_MAX). */
+/* What wheel_next says of an empty wheel. Legal as a deadline: due after wheel_advance(UINT64_MAX).
+ * */
 #define WHEEL_NEVER	UINT64_MAX
 
 /* All fields of both structs are private. All-zero is a valid, unarmed timer. */
@@ -81,12 +88,14 @@ void wheel_init(struct wheel *w, uint64_t now);
 /* Makes an unarmed timer; the same as zeroing it. */
 void wheel_timer_init(struct wheel_timer *t);
 
-/* Arms the timer for tick `expires`; an armed one is moved. The timer is in one wheel at a time. O(1), cannot fail. */
+/* Arms the timer for tick `expires`; an armed one is moved. The timer is in one wheel at a time.
+ * O(1), cannot fail. */
 void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t expires);
 
-/* The same, and the timer may be up to `slack` ticks late: the wheel picks a tick in [expires, expires + slack] (cut at
- * UINT64_MAX) that timers with slack tend to share, so that fewer wakes serve them all. wheel_expires() then is that tick, and
- * the order of pops is by it. What is due already is not put off. O(1), cannot fail. */
+/* The same, and the timer may be up to `slack` ticks late: the wheel picks a tick in [expires,
+ * expires + slack] (cut at UINT64_MAX) that timers with slack tend to share, so that fewer wakes
+ * serve them all. wheel_expires() then is that tick, and the order of pops is by it. What is due
+ * already is not put off. O(1), cannot fail. */
 void wheel_arm_slack(struct wheel *w, struct wheel_timer *t, uint64_t expires, uint64_t slack);
 
 /* Takes the timer out, pending or due. True if it was armed. O(1). */
@@ -95,18 +104,21 @@ bool wheel_disarm(struct wheel *w, struct wheel_timer *t);
 /* True from arming until the timer is popped or disarmed. O(1). */
 bool wheel_armed(const struct wheel_timer *t);
 
-/* The tick at which the timer expires, or expired: a periodic timer arms again at wheel_expires(t) + period. O(1). */
+/* The tick at which the timer expires, or expired: a periodic timer arms again at wheel_expires(t)
+ * + period. O(1). */
 uint64_t wheel_expires(const struct wheel_timer *t);
 
-/* When to advance next: never late, so that waking then misses nothing; at most wheel_now() while anything is due or was armed
- * in the past; WHEEL_NEVER for an empty wheel. It may be early, but following it leads on: at most 16 wakes for each arm,
- * 2 on average. O(1) amortised. */
+/* When to advance next: never late, so that waking then misses nothing; at most wheel_now() while
+ * anything is due or was armed in the past; WHEEL_NEVER for an empty wheel. It may be early, but
+ * following it leads on: at most 16 wakes for each arm, 2 on average. O(1) amortised. */
 uint64_t wheel_next(struct wheel *w);
 
-/* Sets the time. An advance to before wheel_now() changes nothing. O(timers that were armed in the past). */
+/* Sets the time. An advance to before wheel_now() changes nothing. O(timers that were armed in the
+ * past). */
 void wheel_advance(struct wheel *w, uint64_t now);
 
-/* Takes the first of the timers that are due, NULL if none is. O(1) amortised over the levels a timer passes. */
+/* Takes the first of the timers that are due, NULL if none is. O(1) amortised over the levels a
+ * timer passes. */
 struct wheel_timer *wheel_pop(struct wheel *w);
 
 /* The time last advanced to. O(1). */
@@ -115,12 +127,14 @@ uint64_t wheel_now(const struct wheel *w);
 /* How many timers are armed, due ones that were not popped included. O(1). */
 size_t wheel_count(const struct wheel *w);
 
-/* Checks every invariant. 0: sound. -EINVAL (as a number: this header needs no <errno.h>): not, and *why, unless `why` is
- * NULL, names what is broken. O(wheel + timers); for tests and for the hunt after a write into freed memory. */
+/* Checks every invariant. 0: sound. -EINVAL (as a number: this header needs no <errno.h>): not, and
+ * *why, unless `why` is NULL, names what is broken. O(wheel + timers); for tests and for the hunt
+ * after a write into freed memory. */
 int wheel_check(const struct wheel *w, const char **why);
 
 /* The object of which `timer` is the member. */
-#define WHEEL_CONTAINER(timer, type, member) ((type *)(void *)((char *)(timer) - offsetof(type, member)))
+#define WHEEL_CONTAINER(timer, type, member)                                                       \
+	((type *)(void *)((char *)(timer)-offsetof(type, member)))
 
 #ifdef __cplusplus
 }
