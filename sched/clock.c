@@ -1,9 +1,10 @@
 /* What time it is, and the virtual clock.
  *
- * The real clock is CLOCK_MONOTONIC or, by option, CLOCK_BOOTTIME; never the wall clock, never a coarse one. A reading that
- * is less than an earlier one counts as that. The virtual clock stands still while anything can run, and jumps to the
- * next timer when nothing can (loop.c). co_test_advance does those jumps itself: it lets all others run until they are
- * blocked (settle), sets the clock to the next timer, and so on up to its target. */
+ * The real clock is CLOCK_MONOTONIC or, by option, CLOCK_BOOTTIME; never the wall clock, never a
+ * coarse one. A reading that is less than an earlier one counts as that. The virtual clock stands
+ * still while anything can run, and jumps to the next timer when nothing can (loop.c).
+ * co_test_advance does those jumps itself: it lets all others run until they are blocked (settle),
+ * sets the clock to the next timer, and so on up to its target. */
 #include <time.h>
 
 #include "sched.h"
@@ -25,7 +26,8 @@ co_ns whorl__clock(struct co_loop *l)
 	if (l->opt.now)
 		now = l->opt.now(l->opt.now_ctx);
 	else
-		now = system_clock(l->opt.clock == CO_CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC);
+		now = system_clock(l->opt.clock == CO_CLOCK_BOOTTIME ? CLOCK_BOOTTIME
+								     : CLOCK_MONOTONIC);
 	if (now > l->latest)
 		l->latest = now;
 	return l->latest;
@@ -52,9 +54,9 @@ static void settle(struct co *co)
 }
 
 /* 0 and the loop, which then is testing; or what is wrong. */
-static int begin_test(co_ns dur, struct co_loop **out)
+static int begin_test(co_ns dur, struct co_loop **out, const void *site)
 {
-	struct co *co = whorl__self();
+	struct co *co = whorl__suspender(site);
 
 	if (!co)
 		return -EPERM;
@@ -70,7 +72,7 @@ static int begin_test(co_ns dur, struct co_loop **out)
 int co_test_settle(void)
 {
 	struct co_loop *l;
-	int rc = begin_test(0, &l);
+	int rc = begin_test(0, &l, SITE());
 
 	if (rc < 0)
 		return rc;
@@ -82,13 +84,15 @@ int co_test_settle(void)
 int co_test_advance(co_ns dur)
 {
 	struct co_loop *l;
-	int rc = begin_test(dur, &l);
+	int rc = begin_test(dur, &l, SITE());
 	co_ns target, next;
 
 	if (rc < 0)
 		return rc;
 	target = sat_add(l->latest, dur);
-	for (settle(l->current); (next = tick_time(wheel_next(&l->wheel))) <= target && next < CO_FOREVER; settle(l->current))
+	for (settle(l->current);
+	     (next = tick_time(wheel_next(&l->wheel))) <= target && next < CO_FOREVER;
+	     settle(l->current))
 		if (next > l->latest)
 			l->latest = next;
 	l->latest = target;
@@ -99,7 +103,7 @@ int co_test_advance(co_ns dur)
 int co_test_stall(co_ns dur)
 {
 	struct co_loop *l;
-	int rc = begin_test(dur, &l);
+	int rc = begin_test(dur, &l, SITE());
 
 	if (rc < 0)
 		return rc;

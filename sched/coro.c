@@ -1,14 +1,16 @@
 /* The life of a coroutine: spawn, run, finish, join; and references to it.
  *
- * A reference is a place among the control blocks, the generation of that place, and a few bits of the loop's serial, so
- * that any number whatever can be looked up: control blocks stay control blocks while the loop lives. A coroutine that has
- * finished gives its stack back at once; its control block stays only if somebody asked for the reference, until it is
- * joined or its group ends.
+ * A reference is a place among the control blocks, the generation of that place, and a few bits of
+ * the loop's serial, so that any number whatever can be looked up: control blocks stay control
+ * blocks while the loop lives. A coroutine that has finished gives its stack back at once; its
+ * control block stays only if somebody asked for the reference, until it is joined or its group
+ * ends.
  *
- * At the top of the stack lies its home (sched.h): what is needed only while it lives, and is not needed to wake it. */
+ * At the top of the stack lies its home (sched.h): what is needed only while it lives, and is not
+ * needed to wake it. */
 #include "sched.h"
 
-/* -------------------------------------------------------------------------------------------------------- references
+/* -------------------------------------------------------------------------------------- references
  *
  *	63          32 31      24 23         0
  *	| generation  | loop     | place      |		generations begin at 1, so 0 is none */
@@ -23,7 +25,8 @@ static uint32_t loop_bits(uint32_t serial)
 
 co_ref whorl__ref(const struct co *co)
 {
-	return (co_ref){ (uint64_t)co->gen << 32 | loop_bits(co->loop->serial) << PLACE_BITS | co->index };
+	return (co_ref){ (uint64_t)co->gen << 32 | loop_bits(co->loop->serial) << PLACE_BITS |
+			 co->index };
 }
 
 /* 0, also for one that is done but kept; -ESRCH; -EPERM outside a loop; -EXDEV after misuse. */
@@ -37,7 +40,8 @@ int whorl__lookup(co_ref ref, struct co **out, const void *site)
 		return -ESRCH;
 	if (bits != loop_bits(l->serial)) {
 		if (whorl__ref_alive_elsewhere(ref))
-			return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a coroutine of another runtime");
+			return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site,
+					     "a coroutine of another runtime");
 		return -ESRCH;
 	}
 	if (place >= l->chunk_count * CHUNK)
@@ -49,7 +53,7 @@ int whorl__lookup(co_ref ref, struct co **out, const void *site)
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------ control blocks */
+/* ------------------------------------------------------------------------------- control blocks */
 
 /* One more slot in the table of chunks; it doubles. */
 static bool chunk_room(struct co_loop *l)
@@ -84,6 +88,7 @@ static bool chunk_add(struct co_loop *l)
 	for (unsigned i = CHUNK; i-- > 0;) {
 		chunk[i].loop = l;
 		chunk[i].index = (uint32_t)(first + i);
+		chunk[i].gen = l->serial * UINT32_C(2654435769);	/* the bits of it are few */
 		chunk[i].next = l->free;
 		l->free = &chunk[i];
 	}
@@ -111,7 +116,7 @@ void whorl__co_free(struct co *co)
 	l->free = co;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- finish */
+/* --------------------------------------------------------------------------------------- finish */
 
 struct join {
 	struct waiter w;
@@ -147,7 +152,8 @@ static void tell(struct co *co)
 	}
 }
 
-/* It still runs on its stack, which therefore is put back by the next that needs one or finishes. */
+/* It still runs on its stack, which therefore is put back by the next that needs one or
+ * finishes. */
 static _Noreturn void finish(struct co *co, int rc)
 {
 	struct co_loop *l = co->loop;
@@ -160,6 +166,7 @@ static _Noreturn void finish(struct co *co, int rc)
 	if (co->home->exit_out)
 		*co->home->exit_out = rc;
 	wheel_disarm(&l->wheel, &co->timer);
+	whorl__unwatch(co);
 	tell(co);
 	if (co == l->main)
 		l->main = NULL;
@@ -186,11 +193,12 @@ static void run(void *arg, void *value)
 	finish(co, co->home->fn(co->home->arg));
 }
 
-/* --------------------------------------------------------------------------------------------------------------- spawn */
+/* ---------------------------------------------------------------------------------------- spawn */
 
 bool whorl__bad_attr(const struct co_attr *attr)
 {
-	return attr->priority < CO_PRIO_LOW || attr->priority > CO_PRIO_HIGH || attr->stack_size > WHORL__STACK_MAX ||
+	return attr->priority < CO_PRIO_LOW || attr->priority > CO_PRIO_HIGH ||
+	       attr->stack_size > WHORL__STACK_MAX ||
 	       (attr->flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH));
 }
 
@@ -201,11 +209,13 @@ static size_t home_size(void)
 
 static void make_home(struct co *co, struct group *g, const struct spawn *what, const char *name)
 {
-	struct home *home = (struct home *)(void *)(whorl__stack_top(&co->fiber.stack) - home_size());
+	char *top = whorl__stack_top(&co->fiber.stack);
+	struct home *home = (struct home *)(void *)(top - home_size());
 
 	co->home = home;
 	memset(home, 0, sizeof *home);
 	whorl__node_root(&home->root, g->node, co);
+	list_init(&home->overdue);
 	home->fn = what->fn;
 	home->arg = what->arg;
 	home->exit_out = what->exit_out;
@@ -216,7 +226,8 @@ static void make_home(struct co *co, struct group *g, const struct spawn *what, 
 	co->scope = &home->root;
 }
 
-static void co_init(struct co *co, struct group *g, const struct spawn *what, const struct co_attr *attr)
+static void co_init(struct co *co, struct group *g, const struct spawn *what,
+		    const struct co_attr *attr)
 {
 	struct whorl__stack stack = co->fiber.stack;
 
@@ -250,7 +261,9 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	if (!co)
 		return -ENOMEM;
 	put_last_stack(l);
-	rc = whorl__stack_get(&l->stacks, attr->stack_size ? attr->stack_size : l->opt.attr.stack_size, &co->fiber.stack);
+	rc = whorl__stack_get(&l->stacks,
+			      attr->stack_size ? attr->stack_size : l->opt.attr.stack_size,
+			      &co->fiber.stack);
 	if (rc < 0) {
 		whorl__co_free(co);
 		return rc;
@@ -265,7 +278,7 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	return 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- join */
+/* ----------------------------------------------------------------------------------------- join */
 
 static void take_record(struct co *co, int *exit)
 {
@@ -288,7 +301,7 @@ static int wait_for_exit(struct co *co, struct co *target, co_ns abs, int *exit)
 
 static int join_until(co_ref ref, int *exit_code, co_ns abs, const void *frame, const void *site)
 {
-	struct co *co = whorl__self(), *target;
+	struct co *co = whorl__suspender(site), *target;
 	int rc, exit = 0;
 
 	if (!co)
@@ -323,7 +336,7 @@ FRAMED int co_join_until(co_ref ref, int *exit_code, co_ns abs)
 	return join_until(ref, exit_code, abs, FRAME(), SITE());
 }
 
-/* ------------------------------------------------------------------------------------------------- cancel and questions */
+/* ------------------------------------------------------------------------- cancel and questions */
 
 int co_cancel(co_ref ref, int err)
 {
@@ -366,7 +379,8 @@ const char *co_name(co_ref ref)
 {
 	struct co *co;
 
-	return whorl__lookup(ref, &co, SITE()) < 0 || co->state == STATE_DONE ? NULL : whorl__name(co);
+	return whorl__lookup(ref, &co, SITE()) < 0 || co->state == STATE_DONE ? NULL
+									      : whorl__name(co);
 }
 
 void co_set_local(void *ptr)

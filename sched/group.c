@@ -1,16 +1,17 @@
 /* Groups: coroutines that end before the code that started them goes on.
  *
- * A group is a scope of its owner with children under it. What a child's exit means is decided once, when it finishes
- * (whorl__child_done): success, error, or cut short by a cancellation of the group; by the group's mode that cancels the
- * others. The end waits for every child, and only then is the outcome put together (outcome). The state lives with the
- * loop, not in the user's object, so that children of a group whose frame is gone still have where to report. */
+ * A group is a scope of its owner with children under it. What a child's exit means is decided
+ * once, when it finishes (whorl__child_done): success, error, or cut short by a cancellation of the
+ * group; by the group's mode that cancels the others. The end waits for every child, and only then
+ * is the outcome put together (outcome). The state lives with the loop, not in the user's object,
+ * so that children of a group whose frame is gone still have where to report. */
 #include "sched.h"
 
 _Static_assert(sizeof(co_group) == 24 * sizeof(uintptr_t), "part of the interface");
 
 enum { KEPT_ERRORS = 4 };
 
-/* ---------------------------------------------------------------------------------------------------------- the state */
+/* ------------------------------------------------------------------------------------ the state */
 
 void whorl__group_init(struct group *g, struct node *node, enum co_group_mode mode)
 {
@@ -52,7 +53,8 @@ void whorl__group_free(struct co_loop *l, struct group *g)
 	group_put(l, g);
 }
 
-/* The state of an open group. FIND_OVER, FIND_NO_NODE, or negative, as whorl__find; *out NULL: there was no memory for it. */
+/* The state of an open group. FIND_OVER, FIND_NO_NODE, or negative, as whorl__find; *out NULL:
+ * there was no memory for it. */
 static int group_of(const co_group *user, struct group **out, const void *site)
 {
 	struct node *n = NULL;
@@ -64,11 +66,11 @@ static int group_of(const co_group *user, struct group **out, const void *site)
 	return rc;
 }
 
-/* --------------------------------------------------------------------------------------------------- limits and places */
+/* ---------------------------------------------------------------------------- limits and places */
 
 static bool holds_place(const struct co *co, const struct group *g)
 {
-	return co->admitted == g && g->node && co->admitted_gen == g->node->gen;
+	return co && co->admitted == g && g->node && co->admitted_gen == g->node->gen;
 }
 
 static bool has_place(const struct group *g)
@@ -84,8 +86,8 @@ static void hold_place(struct co *co, struct group *g)
 	co->admitted_gen = g->node->gen;
 }
 
-/* A place became free: it goes to the one that waits longest, before anybody else can take it. A group that is about to
- * end has none to give. */
+/* A place became free: it goes to the one that waits longest, before anybody else can take it. A
+ * group that is about to end has none to give. */
 static void grant_places(struct group *g)
 {
 	struct waiter *w;
@@ -121,7 +123,7 @@ void co_group_limit(co_group *user, int at_most)
 
 FRAMED int co_group_admit(co_group *user)
 {
-	struct co *co = whorl__self();
+	struct co *co = whorl__suspender(SITE());
 	struct group *g;
 	struct waiter w;
 	int rc;
@@ -147,31 +149,31 @@ FRAMED int co_group_admit(co_group *user)
 	return whorl__outcome(co, whorl__park(&w));
 }
 
-/* -------------------------------------------------------------------------------------------------------------- spawn */
+/* ---------------------------------------------------------------------------------------- spawn */
 
 static int spawn_into(co_group *user, const struct spawn *what, struct co **out)
 {
-	struct co *co = whorl__self();
+	struct co_loop *l = whorl__loop;
 	struct group *g;
 	int rc = 0;
 
-	if (!co)
+	if (!l)
 		return -EPERM;
 	if (user)
 		rc = group_of(user, &g, what->site);
 	else
-		g = &co->loop->detached;
+		g = &l->detached;
 	if (rc < 0)
 		return rc;
 	if (rc == FIND_OVER)
 		return -ESHUTDOWN;
 	if (!g || g->node->effective)
 		return -ECANCELED;
-	if (!has_place(g) && !holds_place(co, g))
+	if (!has_place(g) && !holds_place(l->current, g))
 		return -EAGAIN;
-	rc = whorl__spawn(co->loop, g, what, out);
-	if (rc == 0 && holds_place(co, g))
-		whorl__give_back(co);
+	rc = whorl__spawn(l, g, what, out);
+	if (rc == 0 && holds_place(l->current, g))
+		whorl__give_back(l->current);
 	return rc;
 }
 
@@ -197,7 +199,7 @@ int co_spawn_with(co_group *g, co_fn *fn, void *arg, co_ref *out, const struct c
 	return spawn(g, &(struct spawn){ .fn = fn, .arg = arg, .attr = attr, .site = SITE() }, out);
 }
 
-/* ------------------------------------------------------------------------------------------------- exits of children */
+/* ---------------------------------------------------------------------------- exits of children */
 
 static int error_of(int exit)	/* as a positive errno */
 {
@@ -231,8 +233,8 @@ static void detached_done(const struct co *co, bool error)
 			      "detached coroutine '%s' returned %d", whorl__name(co), co->exit);
 }
 
-/* The coroutine has its exit code and is no more among the live. An owner in group_wait must hear of a cancel before it
- * hears that no child is left. */
+/* The coroutine has its exit code and is no more among the live. An owner in group_wait must hear
+ * of a cancel before it hears that no child is left. */
 void whorl__child_done(struct co *co)
 {
 	struct group *g = co->group;
@@ -253,9 +255,10 @@ void whorl__child_done(struct co *co)
 	grant_places(g);
 }
 
-/* ------------------------------------------------------------------------------------------------------ begin and end */
+/* -------------------------------------------------------------------------------- begin and end */
 
-/* A group object needs no initial value, so only a scope that is open just here tells that it is begun twice. */
+/* A group object needs no initial value, so only a scope that is open just here tells that it is
+ * begun twice. */
 static bool is_open_here(const co_group *user)
 {
 	const co_scope *s = &user->scope_;
@@ -290,36 +293,16 @@ FRAMED void co_group_begin(co_group *user, enum co_group_mode mode)
 	}
 }
 
-static void report_stuck(const struct group *g, co_ns patience)
-{
-	for (struct link *c = g->live.next; c != &g->live; c = c->next) {
-		const struct co *co = CONTAINER(c, struct co, sibling);
-		char buf[256];
-		struct text t = { buf, buf + sizeof buf };
-
-		whorl__describe(&t, co);
-		whorl__report(co->loop, CO_REPORT_STUCK_CHILD, co->fiber.site, "a child ignores its cancel for %lld ms: %s",
-			      (long long)(patience / 1000000), buf);
-	}
-}
-
+/* A child may spawn another between the wake and the next turn of the owner. */
 void whorl__group_drain(struct group *g, struct co *owner)
 {
-	co_ns patience = owner->loop->opt.watchdog;
-	bool reported = false;
 	struct waiter w;
 
 	while (g->running > 0) {
-		bool cancelled = g->node->effective;
-		co_ns until = cancelled && !reported ? sat_add(whorl__clock(owner->loop), patience) : CO_FOREVER;
-
-		whorl__wait_for(&w, owner, "its children", until, -ETIMEDOUT);
-		w.deaf = cancelled;	/* a cancel that comes now starts the watchdog */
+		whorl__wait_for(&w, owner, "its children", CO_FOREVER, 0);
+		w.deaf = true;
 		list_append(&g->waiters, &w.link);
-		if (whorl__park(&w) == -ETIMEDOUT) {
-			report_stuck(g, patience);
-			reported = true;
-		}
+		whorl__park(&w);
 	}
 }
 
@@ -393,11 +376,11 @@ FRAMED int co_group_end(co_group *user, int rc)
 	return end(co, user, n, rc);
 }
 
-/* ----------------------------------------------------------------------------------------------------- wait and cancel */
+/* ------------------------------------------------------------------------------ wait and cancel */
 
 static int wait_until(co_group *user, co_ns abs, const void *frame, const void *site)
 {
-	struct co *co = whorl__self();
+	struct co *co = whorl__suspender(site);
 	struct group *g;
 	struct waiter w;
 	int rc;
@@ -436,10 +419,10 @@ int co_group_cancel(co_group *user, int err)
 	return user ? whorl__scope_cancel(&user->scope_, err, SITE()) : -EINVAL;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- start */
+/* ---------------------------------------------------------------------------------------- start */
 
-/* The child refers to it until it has started or ended; so the one that waits learns of the end even if a cancel woke it
- * before, and it has not run since. */
+/* The child refers to it until it has started or ended; so the one that waits learns of the end
+ * even if a cancel woke it before, and it has not run since. */
 struct start {
 	struct waiter w;
 	int64_t value;
@@ -475,7 +458,7 @@ static int wait_for_start(struct co *co, struct co *child, struct start *start, 
 
 FRAMED int co_group_start(co_group *user, co_fn *fn, void *arg, int64_t *value)
 {
-	struct co *co = whorl__self(), *child;
+	struct co *co = whorl__suspender(SITE()), *child;
 	struct start start = { .over = false };
 	int rc;
 
@@ -485,7 +468,8 @@ FRAMED int co_group_start(co_group *user, co_fn *fn, void *arg, int64_t *value)
 		return -EINVAL;
 	rc = whorl__point(co, FRAME());
 	if (rc == 0)
-		rc = spawn_into(user, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() }, &child);
+		rc = spawn_into(user, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() },
+				&child);
 	if (rc == 0)
 		rc = wait_for_start(co, child, &start, SITE());
 	if (rc == 0 && value)
@@ -506,7 +490,7 @@ void co_started(int64_t value)
 	whorl__wake(&start->w, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ results */
+/* -------------------------------------------------------------------------------------- results */
 
 int co_group_errors(const co_group *user, int *out, int n)
 {
@@ -542,7 +526,7 @@ int co_group_winner(const co_group *user, co_ref *who, int *exit_code)
 
 FRAMED int co_gather(int n, co_fn *const fns[], void *const args[], int exits[])
 {
-	struct co *co = whorl__self(), *child;
+	struct co *co = whorl__suspender(SITE()), *child;
 	co_group group;
 	int rc;
 
@@ -560,7 +544,11 @@ FRAMED int co_gather(int n, co_fn *const fns[], void *const args[], int exits[])
 		exits[i] = -ECANCELED;
 	co_group_begin(&group, CO_GROUP_FAIL_FAST);
 	for (int i = 0; i < n && rc == 0; i++)
-		rc = spawn_into(&group, &(struct spawn){ .fn = fns[i], .arg = args ? args[i] : NULL, .site = SITE(),
-							 .exit_out = exits ? &exits[i] : NULL }, &child);
+		rc = spawn_into(&group,
+				&(struct spawn){ .fn = fns[i],
+						 .arg = args ? args[i] : NULL,
+						 .site = SITE(),
+						 .exit_out = exits ? &exits[i] : NULL },
+				&child);
 	return co_group_end(&group, rc);
 }

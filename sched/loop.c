@@ -1,17 +1,22 @@
 /* The loop: opening, passes, waiting, the end; and co_run, which is written with co_loop_*.
  *
- * A pass looks at the timers and then runs coroutines until its budget of switches is used up or nobody is ready.
- * Coroutines switch straight to the next in the queue; the loop's own stack is only reached between passes. On the real clock
- * the budget is BUDGET switches, so the clock is read at least that often; on the virtual one it is the length of
- * the queue, so that what is woken in a pass runs in the next, in the same order every time.
+ * A pass looks at the timers and then runs coroutines until its budget of switches is used up or
+ * nobody is ready. Coroutines switch straight to the next in the queue; the loop's own stack is
+ * only reached between passes. On the real clock the budget is BUDGET switches, so the clock is
+ * read at least that often; on the virtual one it is the length of the queue, so that what is woken
+ * in a pass runs in the next, in the same order every time.
  *
- * Between passes with nothing to do the loop waits on one timerfd, armed for the instant wheel_next names. Timers of a
- * timerfd are precise without PR_SET_TIMERSLACK, and a guest's event loop can poll it. The virtual clock does not wait: it
- * jumps to the next timer. */
+ * A pass takes things in this order: descriptors, mail of other threads, timers, then the
+ * coroutines.
+ *
+ * Between passes with nothing to do the loop waits on one epoll set, in which is a timerfd armed
+ * for the instant that wheel_next names. Timers of a timerfd are precise without PR_SET_TIMERSLACK,
+ * and a guest's event loop can poll the set. The virtual clock does not wait for timers: it jumps
+ * to the next one. */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -19,15 +24,16 @@
 
 enum { BUDGET = 64, SPIN = 1000000 };
 
+#define POLL_INTERVAL CO_US(50)		/* of running, on the real clock */
 #define DEFAULT_GRACE CO_SEC(5)
 #define DEFAULT_WATCHDOG CO_SEC(10)
 
 WHORL__TLS struct co_loop *whorl__loop;
 
-/* ------------------------------------------------------------------------------------------------------- all the loops
+/* ----------------------------------------------------------------------------------- all the loops
  *
- * Only to tell a mistake (an object of another runtime) from a stale reference, and to keep what a stuck coroutine still
- * uses reachable for leak checkers. */
+ * Only to tell a mistake (an object of another runtime) from a stale reference, and to keep what a
+ * stuck coroutine still uses reachable for leak checkers. */
 static pthread_mutex_t loops_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct co_loop *loops, *stuck_loops;
 static uint32_t last_serial;
@@ -77,7 +83,7 @@ bool whorl__ref_alive_elsewhere(co_ref ref)
 	return alive((uint32_t)ref.id >> 24, 0xff);
 }
 
-/* --------------------------------------------------------------------------------------------------------------- memory */
+/* --------------------------------------------------------------------------------------- memory */
 
 static void *system_alloc(size_t size, void *ctx)
 {
@@ -103,12 +109,19 @@ void whorl__free(struct co_loop *l, void *ptr, size_t size)
 		l->opt.alloc.free(ptr, size, l->opt.alloc.ctx);
 }
 
-/* ----------------------------------------------------------------------------------------------------------------- open */
+/* ----------------------------------------------------------------------------------------- open */
+
+static void close_fds(struct co_loop *l)
+{
+	close(l->epoll_fd);
+	if (l->timer_fd >= 0)
+		close(l->timer_fd);
+}
 
 static bool bad_options(const struct co_options *o)
 {
-	return (unsigned)o->clock > CO_CLOCK_VIRTUAL || o->grace < 0 || o->slack < 0 || o->watchdog < 0 ||
-	       !o->alloc.alloc != !o->alloc.free || whorl__bad_attr(&o->attr) ||
+	return (unsigned)o->clock > CO_CLOCK_VIRTUAL || o->grace < 0 || o->slack < 0 ||
+	       o->watchdog < 0 || !o->alloc.alloc != !o->alloc.free || whorl__bad_attr(&o->attr) ||
 	       (o->flags & ~(CO_OPT_NO_GUARD_PROBE | CO_OPT_NO_SEGV_REPORT));
 }
 
@@ -135,7 +148,7 @@ static void loop_init(struct co_loop *l, const struct co_options *o)
 	}
 	l->virtual_clock = o->clock == CO_CLOCK_VIRTUAL;
 	l->guest = true;
-	l->ready.end = &l->ready.first;
+	whorl__run_queue_init(&l->ready);
 	l->fd_armed = CO_FOREVER;
 	if (l->virtual_clock && o->now && o->now(o->now_ctx) > 0)
 		l->latest = o->now(o->now_ctx);
@@ -143,9 +156,29 @@ static void loop_init(struct co_loop *l, const struct co_options *o)
 	whorl__group_init(&l->detached, &l->root, CO_GROUP_COLLECT);
 	whorl__node_root(&l->root, NULL, NULL);
 	l->root.group = &l->detached;
-	wheel_timer_init(&l->grace);
+	list_init(&l->cancelled);
 	wheel_init(&l->wheel, scope_tick(l->now));
 	whorl__stack_pool_init(&l->stacks, o->flags & CO_OPT_NO_GUARD_PROBE);
+}
+
+/* The epoll set with the timerfd in it. */
+static int open_fds(struct co_loop *l)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int rc;
+
+	l->timer_fd = -1;
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll_fd < 0)
+		return -errno;
+	ev.data.fd = l->timer_fd =
+		timerfd_create(l->opt.clock == CO_CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC,
+			       TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->timer_fd >= 0 && epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->timer_fd, &ev) == 0)
+		return 0;
+	rc = -errno;
+	close_fds(l);
+	return rc;
 }
 
 int co_loop_open(co_loop **out, const struct co_options *opt)
@@ -166,12 +199,9 @@ int co_loop_open(co_loop **out, const struct co_options *opt)
 	if (!l)
 		return -ENOMEM;
 	loop_init(l, &o);
-	l->timer_fd = timerfd_create(o.clock == CO_CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC,
-				     TFD_CLOEXEC | TFD_NONBLOCK);
-	if (l->timer_fd < 0) {
-		rc = -errno;
+	rc = open_fds(l);
+	if (rc < 0)
 		goto no_fd;
-	}
 	if (!(o.flags & CO_OPT_NO_SEGV_REPORT)) {
 		rc = whorl__overflow_watch();
 		if (rc < 0)
@@ -181,15 +211,16 @@ int co_loop_open(co_loop **out, const struct co_options *opt)
 	*out = l;
 	return 0;
 no_watch:
-	close(l->timer_fd);
+	close_fds(l);
 no_fd:
 	whorl__free(l, l, sizeof *l);
 	return rc;
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- a pass */
+/* --------------------------------------------------------------------------------------- a pass */
 
-/* Lets everything happen that is due. What a coroutine has left to fire in the same batch joins it in order. */
+/* Lets everything happen that is due. What a coroutine has left to fire in the same batch joins it
+ * in order. */
 static void look_at_timers(struct co_loop *l)
 {
 	struct wheel_timer *t;
@@ -204,6 +235,10 @@ static void look_at_timers(struct co_loop *l)
 			l->grace_over = true;
 			continue;
 		}
+		if (t == &l->watchdog) {
+			whorl__report_overdue(l);
+			continue;
+		}
 		whorl__expire(co, wheel_expires(t));
 		whorl__arm(co);
 		if (wheel_armed(t) && wheel_expires(t) <= wheel_now(&l->wheel))
@@ -211,10 +246,11 @@ static void look_at_timers(struct co_loop *l)
 	}
 }
 
-/* Nobody can run: the one that waits for just this goes on, or else time goes on to the next timer. */
+/* Nobody can run: the one that waits for just this goes on, or else time goes on to the next
+ * timer. */
 static void jump(struct co_loop *l)
 {
-	while (!l->ready.first) {
+	while (!l->ready.occupied && l->abroad == 0) {
 		co_ns next = tick_time(wheel_next(&l->wheel));
 
 		if (l->settler) {
@@ -236,10 +272,21 @@ static void jump(struct co_loop *l)
 
 static void report_spin(struct co_loop *l)
 {
-	const struct co *co = l->ready.first;
+	const struct co *co = l->ready.first[__builtin_ctz(l->ready.occupied)];
 
 	whorl__report(l, CO_REPORT_SPIN, co->fiber.site,
-		      "virtual time stands still: after %d passes coroutine '%s' is still runnable", SPIN, whorl__name(co));
+		      "virtual time stands still: after %d passes coroutine '%s' is still runnable",
+		      SPIN, whorl__name(co));
+}
+
+/* Descriptors at each pass of the virtual clock, and on the real one every POLL_INTERVAL. */
+static void look_outside(struct co_loop *l)
+{
+	if (l->fd_waits > 0 && (l->virtual_clock || whorl__clock(l) - l->polled >= POLL_INTERVAL)) {
+		whorl__poll(l, 0);
+		l->polled = l->latest;
+	}
+	whorl__run_mail(l);
 }
 
 static void pass(struct co_loop *l)
@@ -249,10 +296,11 @@ static void pass(struct co_loop *l)
 	whorl__loop = l;
 	l->on = whorl__fiber_running();
 	l->stats.passes++;
+	look_outside(l);
 	look_at_timers(l);
 	if (l->virtual_clock) {
 		jump(l);
-		if (++l->quiet_passes == SPIN && l->ready.first)
+		if (++l->quiet_passes == SPIN && l->ready.occupied)
 			report_spin(l);
 	}
 	l->budget = l->virtual_clock ? (unsigned)l->ready.length : BUDGET;
@@ -267,14 +315,16 @@ static co_ns next_work(struct co_loop *l)
 {
 	co_ns next;
 
-	if (l->ready.first)
+	if (l->ready.occupied || (l->mail && whorl__mailbox_has_mail(l->mail)))
 		return l->now;
 	next = tick_time(wheel_next(&l->wheel));
-	return l->virtual_clock && (next < CO_FOREVER || l->settler) ? l->now : next;
+	if (l->virtual_clock)
+		return l->abroad == 0 && (next < CO_FOREVER || l->settler) ? l->now : CO_FOREVER;
+	return next;
 }
 
-/* Makes timer_fd readable at that instant; it stays so until armed anew. An injected clock goes at a pace of its own:
- * for that one the wait is relative, and looked at again. */
+/* Makes timer_fd readable at that instant; it stays so until armed anew. An injected clock goes at
+ * a pace of its own: for that one the wait is relative, and looked at again. */
 static void arm_fd(struct co_loop *l, co_ns at)
 {
 	struct itimerspec its = { .it_value = { 0, 0 } };
@@ -299,8 +349,12 @@ int co_loop_run_once(co_loop *l)
 		return -EINVAL;
 	if (whorl__loop)
 		return -EBUSY;
+	if (l->mail)
+		whorl__mailbox_awake(l->mail);
 	pass(l);
 	next = next_work(l);
+	if (next > l->now && l->mail && !whorl__mailbox_sleep(l->mail))
+		next = l->now;
 	if (l->guest || next > l->now)
 		arm_fd(l, next);
 	return next <= l->now;
@@ -315,7 +369,8 @@ int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
 		return -EINVAL;
 	if (l->root.effective)
 		return -ECANCELED;
-	rc = whorl__spawn(l, &l->detached, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() }, &co);
+	rc = whorl__spawn(l, &l->detached, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() },
+			  &co);
 	if (rc == 0 && !whorl__loop)
 		arm_fd(l, l->now);
 	return rc;
@@ -323,12 +378,13 @@ int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
 
 int co_loop_fd(const co_loop *l)
 {
-	return l ? l->timer_fd : -EINVAL;
+	return l ? l->epoll_fd : -EINVAL;
 }
 
 co_ns co_loop_timeout(const co_loop *l)
 {
-	struct co_loop *loop = (struct co_loop *)(uintptr_t)l;	/* wheel_next may put its house in order */
+	/* wheel_next may put its house in order */
+	struct co_loop *loop = (struct co_loop *)(uintptr_t)l;
 	co_ns next, now;
 
 	if (!l)
@@ -345,7 +401,7 @@ size_t co_loop_live(const co_loop *l)
 	return l ? l->stats.live : 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- the end */
+/* -------------------------------------------------------------------------------------- the end */
 
 static void shut_down(struct co_loop *l, int err)
 {
@@ -372,6 +428,8 @@ static void report_all(struct co_loop *l, enum co_report kind, const char *headl
 			continue;
 		whorl__print(&t, "\n  ");
 		whorl__describe(&t, co);
+		whorl__print(&t, ", spawned at ");
+		whorl__print_site(&t, co->fiber.site);
 		shown++;
 	}
 	if (shown < l->stats.live)
@@ -379,14 +437,13 @@ static void report_all(struct co_loop *l, enum co_report kind, const char *headl
 	whorl__report(l, kind, NULL, "%s", buf);
 }
 
-/* False: nothing will ever happen again. */
+/* After a pass that had nothing more to do. False: nothing will ever happen again. */
 static bool wait(struct co_loop *l)
 {
-	struct pollfd p = { .fd = l->timer_fd, .events = POLLIN };
-
-	if (next_work(l) == CO_FOREVER)
+	if (next_work(l) == CO_FOREVER && l->fd_waits == 0 && l->abroad == 0 && !l->shared)
 		return false;
-	poll(&p, 1, -1);	/* EINTR: look again */
+	whorl__poll(l, -1);	/* EINTR: look again */
+	l->polled = whorl__clock(l);
 	return true;
 }
 
@@ -395,18 +452,19 @@ static int run_to_the_end(struct co_loop *l)
 {
 	int rc = 0;
 
-	while (l->stats.live > 0) {
+	while (l->stats.live > 0 || l->abroad > 0) {
 		if (!l->main && !l->shutting_down)
 			shut_down(l, 0);
 		if (co_loop_run_once(l) > 0 && !l->grace_over)
 			continue;
-		if (l->stats.live == 0 || (!l->main && !l->shutting_down))
+		if ((l->stats.live == 0 && l->abroad == 0) || (!l->main && !l->shutting_down))
 			continue;
-		if (l->grace_over || (l->shutting_down && next_work(l) == CO_FOREVER)) {
+		if (!l->grace_over && wait(l))
+			continue;
+		if (l->shutting_down) {
 			report_all(l, CO_REPORT_STUCK_AT_EXIT, "stuck at exit, memory kept");
 			return rc ? rc : -ETIMEDOUT;
-		}
-		if (!wait(l)) {
+		} else {
 			report_all(l, CO_REPORT_DEADLOCK, "deadlock");
 			rc = -EDEADLK;
 			shut_down(l, EDEADLK);
@@ -423,6 +481,7 @@ static void free_loop(struct co_loop *l)
 	for (size_t i = 0; i < l->chunk_count; i++)
 		whorl__free(l, l->chunks[i], CHUNK * sizeof **l->chunks);
 	whorl__free(l, l->chunks, l->chunk_room * sizeof *l->chunks);
+	whorl__free_fds(l);
 	while ((n = l->free_nodes) != NULL) {
 		l->free_nodes = n->next;
 		whorl__free(l, n, sizeof *n);
@@ -434,14 +493,30 @@ static void free_loop(struct co_loop *l)
 	whorl__free(l, l, sizeof *l);
 }
 
+/* What was accepted is done; what a stuck coroutine shared refers to the mailbox, which then
+ * stays. */
+static void close_mailbox(struct co_loop *l, bool stuck)
+{
+	whorl__mailbox_shut(l->mail);
+	whorl__loop = l;
+	whorl__run_mail(l);
+	whorl__loop = NULL;
+	if (!stuck)
+		whorl__mailbox_free(l->mail);
+}
+
 /* What still lives is stuck, and everything it may touch stays. */
 static void dispose(struct co_loop *l)
 {
-	bool stuck = l->stats.live > 0;
+	bool stuck = l->stats.live > 0 || l->abroad > 0;
 
+	if (l->abroad == 0)
+		whorl__end_pool(l);
+	if (l->mail)
+		close_mailbox(l, stuck);
 	if (!(l->opt.flags & CO_OPT_NO_SEGV_REPORT))
 		whorl__overflow_unwatch();
-	close(l->timer_fd);
+	close_fds(l);
 	delist(l, stuck);
 	if (stuck)
 		return;
@@ -475,8 +550,10 @@ int co_run(co_fn *main_fn, void *arg, const struct co_options *opt, int *exit_co
 	rc = co_loop_open(&l, opt);
 	if (rc < 0)
 		return rc;
-	rc = whorl__spawn(l, &l->detached, &(struct spawn){ .fn = main_fn, .arg = arg, .site = SITE(), .exit_out = &exit },
-			  &l->main);
+	rc = whorl__spawn(
+		l, &l->detached,
+		&(struct spawn){ .fn = main_fn, .arg = arg, .site = SITE(), .exit_out = &exit },
+		&l->main);
 	if (rc == 0)
 		rc = co_loop_close(l);
 	else

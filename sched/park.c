@@ -1,42 +1,72 @@
 /* Parking: the one way in which a coroutine stops, and the ways in which it is woken.
  *
- * Whoever waits, on whatever, does three things: describes the wait in a waiter on its own stack (whorl__wait_for), puts
- * that into the list of what it waits for, if there is one, and parks. One of three wakes it, and that one takes the waiter
- * out of its list and fixes the result, so that there is exactly one outcome:
+ * Whoever waits, on whatever, does three things: describes the wait in a waiter on its own stack
+ * (whorl__wait_for), puts that into the list of what it waits for, if there is one, and parks. One
+ * of three wakes it, and that one takes the waiter out of its list and fixes the result, so that
+ * there is exactly one outcome:
  *
  *	the other side	whorl__wake(w, its result)
  *	its deadline	the result given to wait_for
  *	a cancel	-ECANCELED, unless the waiter is deaf
  *
- * A coroutine has one timer for its operation and all its scopes, armed for the nearest when it switches out. Waking leaves
- * it armed, so a deadline that only moves later, or that is never reached, costs a store; when the timer fires the
- * coroutine is asked what is due, which may be nothing. */
+ * A coroutine has one timer for its operation and all its scopes, armed for the nearest when it
+ * switches out. Waking leaves it armed, so a deadline that only moves later, or that is never
+ * reached, costs a store; when the timer fires the coroutine is asked what is due, which may be
+ * nothing. */
 #include "sched.h"
 
-/* --------------------------------------------------------------------------------------------------------- run queue */
+/* ------------------------------------------------------------------------------------ run queue */
+
+void whorl__run_queue_init(struct run_queue *q)
+{
+	*q = (struct run_queue){ .length = 0 };
+	for (unsigned n = 0; n < LEVELS; n++)
+		q->end[n] = &q->first[n];
+}
 
 void whorl__make_ready(struct co *co)
 {
 	struct run_queue *q = &co->loop->ready;
+	unsigned n = (unsigned)(CO_PRIO_HIGH - co->priority);
 
 	co->state = STATE_READY;
 	co->next = NULL;
-	*q->end = co;
-	q->end = &co->next;
+	*q->end[n] = co;
+	q->end[n] = &co->next;
+	q->occupied |= 1u << n;
 	q->length++;
+}
+
+/* FIFO within a level. Of sixteen turns in a row that several levels want, twelve go to the
+ * highest, three to NORMAL, one to LOW; a turn whose level is empty goes to the highest that is
+ * not. So the first of a level waits for 4 or 16 others at the most, whatever the others do. */
+static unsigned next_level(struct run_queue *q)
+{
+	unsigned wanted = 0;
+
+	if (WHORL__UNLIKELY((q->occupied & (q->occupied - 1)) != 0)) {
+		q->turn++;
+		wanted = q->turn % 16 == 0 ? 2 : q->turn % 4 == 0 ? 1 : 0;
+	}
+	return q->occupied >> wanted & 1 ? wanted : (unsigned)__builtin_ctz(q->occupied);
 }
 
 struct co *whorl__next_ready(struct co_loop *l)
 {
 	struct run_queue *q = &l->ready;
-	struct co *co = q->first;
+	struct co *co;
+	unsigned n;
 
-	if (!co || l->budget == 0)
+	if (!q->occupied || l->budget == 0)
 		return NULL;
+	n = next_level(q);
+	co = q->first[n];
 	l->budget--;
-	q->first = co->next;
-	if (!q->first)
-		q->end = &q->first;
+	q->first[n] = co->next;
+	if (!co->next) {
+		q->end[n] = &q->first[n];
+		q->occupied &= ~(1u << n);
+	}
 	q->length--;
 	co->state = STATE_RUNNING;
 	l->current = co;
@@ -44,7 +74,8 @@ struct co *whorl__next_ready(struct co_loop *l)
 	return co;
 }
 
-/* To the next that is ready, or to the loop. Its place is remembered by fiber: it may be inside a generator. */
+/* To the next that is ready, or to the loop. Its place is remembered by fiber: it may be inside a
+ * generator. */
 static void switch_out(struct co *co)
 {
 	struct co_loop *l = co->loop;
@@ -59,7 +90,7 @@ static void switch_out(struct co *co)
 	whorl__fiber_switch(next ? next->on : l->on, NULL);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ timers */
+/* --------------------------------------------------------------------------------------- timers */
 
 static void arm_at(struct co *co, uint64_t tick)
 {
@@ -90,12 +121,14 @@ void whorl__arm(struct co *co)
 		arm_at(co, tick);
 }
 
-static struct node *due_scope(struct co *co, uint64_t tick)
+/* The scope that has the nearest deadline. */
+static struct node *due_scope(struct co *co)
 {
-	for (struct node *n = co->scope; n->owner == co; n = n->parent)
-		if (!n->cause && scope_tick(n->deadline) <= tick)
-			return n;
-	return NULL;
+	struct node *n = co->scope;
+
+	while (n->cause || scope_tick(n->deadline) > co->scope->nearest)
+		n = n->parent;
+	return n;
 }
 
 void whorl__expire(struct co *co, uint64_t tick)
@@ -106,13 +139,13 @@ void whorl__expire(struct co *co, uint64_t tick)
 		if (w && w->tick <= tick && w->tick < co->scope->nearest)
 			whorl__wake(w, w->result);
 		else if (co->scope->nearest <= tick)
-			whorl__cancel(due_scope(co, co->scope->nearest), CO_CAUSE_DEADLINE, 0, NULL);
+			whorl__cancel(due_scope(co), CO_CAUSE_DEADLINE, 0, NULL);
 		else
 			return;
 	}
 }
 
-/* ----------------------------------------------------------------------------------------------------- park and wake */
+/* -------------------------------------------------------------------------------- park and wake */
 
 void whorl__wait_for(struct waiter *w, struct co *co, const char *what, co_ns abs, int at_deadline)
 {
@@ -156,7 +189,7 @@ void whorl__pass(struct co *co)
 	whorl__yield(co);
 }
 
-/* ------------------------------------------------------------------------------------------------ cancellation points */
+/* -------------------------------------------------------------------------- cancellation points */
 
 enum { STREAK = 64, STORM = 10000 };
 
@@ -165,13 +198,14 @@ static int cancelled(struct co *co)
 	if (++co->ignored == STORM && !co->stormed) {
 		co->stormed = true;
 		whorl__report(co->loop, CO_REPORT_STORM, co->fiber.site,
-			      "cancel storm: coroutine '%s' ignored -ECANCELED %d times in a row", whorl__name(co), STORM);
+			      "cancel storm: coroutine '%s' ignored -ECANCELED %d times in a row",
+			      whorl__name(co), STORM);
 	}
 	return -ECANCELED;
 }
 
-/* Every STREAK points that did not block, the others get their turn: so a loop around an operation that is always ready, or
- * one that ignores -ECANCELED, delays nobody for long. */
+/* Every STREAK points that did not block, the others get their turn: so a loop around an operation
+ * that is always ready, or one that ignores -ECANCELED, delays nobody for long. */
 int whorl__point(struct co *co, const void *frame)
 {
 	whorl__check_frames(co, frame);

@@ -7,10 +7,14 @@
  *	group.c		children: spawn into, wait for, outcome
  *	coro.c		the life of a coroutine: spawn, run, finish, join; references
  *	sleep.c		sleep, yield, checkpoint
+ *	io.c		descriptors: waiting, reading, writing
+ *	remote.c	what other threads and signal handlers may do
+ *	work.c		blocking functions, on threads
  *	report.c	misuse, reports, sites
  *
- * A loop belongs to one thread, and nothing here is locked. A coroutine is in one of three places: it runs
- * (loop->current), it is in the run queue, or it is parked with a waiter that says on what. */
+ * A loop belongs to one thread, and nothing here is locked. A coroutine is in one of three places:
+ * it runs (loop->current), it is in the run queue, or it is parked with a waiter that says on
+ * what. */
 #ifndef WHORL_SCHED_SCHED_H
 #define WHORL_SCHED_SCHED_H
 
@@ -21,15 +25,21 @@
 #include <whorl/wheel.h>
 
 #include "../src/core.h"
+#include "remote.h"
 
 /* Where the caller of a public function is, for reports. */
 #define SITE() __builtin_extract_return_addr(__builtin_return_address(0))
-/* The frame of a public function: what lies below it in the coroutine's stack is dead. Inlined it would be the caller's. */
+/* The frame of a public function: what lies below it in the coroutine's stack is dead. Inlined it
+ * would be the caller's. */
 #define FRAME() __builtin_frame_address(0)
 #define FRAMED __attribute__((noinline))
+#define CALLER() (&(struct caller){ FRAME(), SITE() })
+struct caller {
+	const void *frame, *site;
+};
 #define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
-/* --------------------------------------------------------------------------------------------------------------- lists
+/* ------------------------------------------------------------------------------------------- lists
  *
  * Doubly linked rings: an empty head and a link that is in no list point to themselves. */
 struct link {
@@ -66,10 +76,11 @@ static inline struct link *list_first(const struct link *head)	/* NULL: it is em
 	return list_empty(head) ? NULL : head->next;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- time
+/* -------------------------------------------------------------------------------------------- time
  *
- * The wheel's tick is half a nanosecond: operations expire at even ticks, scopes at the odd tick after, so that within one
- * instant all operations come before all scopes, whichever coroutines they belong to. */
+ * The wheel's tick is half a nanosecond: operations expire at even ticks, scopes at the odd tick
+ * after, so that within one instant all operations come before all scopes, whichever coroutines
+ * they belong to. */
 #define TICK_NEVER WHEEL_NEVER
 
 static inline co_ns sat_add(co_ns a, co_ns b)
@@ -98,18 +109,21 @@ static inline co_ns tick_time(uint64_t tick)	/* the instant of either kind */
 	return tick == TICK_NEVER ? CO_FOREVER : (co_ns)(tick >> 1);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- waiters
+/* ----------------------------------------------------------------------------------------- waiters
  *
- * Who parks puts a waiter on its own stack. The waker takes it out of the list it is in and fixes the result (C8); a cancel
- * or a deadline does the same, so a waiter that was woken is in no list, and what was given to it is its own. */
+ * Who parks puts a waiter on its own stack. The waker takes it out of the list it is in and fixes
+ * the result (C8); a cancel or a deadline does the same, so a waiter that was woken is in no list,
+ * and what was given to it is its own. */
 struct waiter {
 	struct link link;		/* in the list of what it waits for, or by itself */
 	struct co *co;
 	uint64_t tick;			/* op_tick of its own deadline */
-	int result;			/* what park returns; set before parking: the result at its deadline */
+	int result;			/* what park returns; set before parking: the result at its
+					 * deadline */
 	bool deaf;			/* a cancel does not wake it */
 	const char *what;		/* "sleep", ...: for reports */
-	void (*leave)(struct waiter *w, int result);	/* what else is to be undone when it is woken; NULL: nothing */
+	void (*leave)(struct waiter *w, int result);	/* what else is to be undone when it is
+							 * woken; NULL: nothing */
 };
 
 static inline struct waiter *first_waiter(const struct link *list)	/* NULL: there is none */
@@ -119,12 +133,13 @@ static inline struct waiter *first_waiter(const struct link *list)	/* NULL: ther
 	return l ? CONTAINER(l, struct waiter, link) : NULL;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- scopes
+/* ------------------------------------------------------------------------------------------ scopes
  *
- * A node is the scope itself; the user's object only refers to it (node and generation). The nodes of a coroutine are a
- * stack: from co->scope outward by `parent` to its root, whose parent is the scope of its group, and so on to
- * the loop's root. A cancelled scope makes the nodes inside it `effective`, down to the first shield; so a cancellation
- * point looks at one flag, and cancelling costs what it reaches. */
+ * A node is the scope itself; the user's object only refers to it (node and generation). The nodes
+ * of a coroutine are a stack: from co->scope outward by `parent` to its root, whose parent is the
+ * scope of its group, and so on to the loop's root. A cancelled scope makes the nodes inside it
+ * `effective`, down to the first shield; so a cancellation point looks at one flag, and cancelling
+ * costs what it reaches. */
 struct node {
 	struct node *parent;		/* outward */
 	struct node *inner;		/* the next scope inward of the same coroutine */
@@ -132,20 +147,24 @@ struct node {
 	struct co *owner;		/* NULL: the loop's root */
 	struct group *group;		/* of a group's scope: its children */
 	const void *user;		/* the user's object; NULL: a root */
+	struct share *share;		/* if it was shared */
 	uintptr_t gen;			/* unique among all scopes of the process; 0: free */
 	const void *site;		/* where it was begun */
 	co_ns deadline;			/* CO_FOREVER: none */
-	uint64_t nearest;		/* least scope_tick of this and the coroutine's outer scopes, unless cancelled */
+	uint64_t nearest;		/* least scope_tick of this and the coroutine's outer
+					 * scopes, unless cancelled */
 	const void *cause_site;
 	int cause_err;
 	unsigned char cause;		/* enum co_cause_kind; NONE: not cancelled */
 	bool shield;
-	bool effective;			/* this or an outer one up to the first shield is cancelled */
+	bool effective;			/* this or an outer one up to the first shield is cancelled
+					 * */
 };
 
 enum { INLINE_NODES = 4 };
 
-/* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake it. */
+/* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake it.
+ * */
 struct home {
 	struct node root;
 	struct node nodes[INLINE_NODES];
@@ -153,27 +172,33 @@ struct home {
 	co_fn *fn;
 	void *arg;
 	int *exit_out;			/* where to store the exit code besides, or NULL */
+	struct link overdue;		/* among the loop's cancelled, until it is reported */
+	co_ns cancelled_at;
 	char name[32];
 };
 
 enum co_state { STATE_FREE, STATE_READY, STATE_RUNNING, STATE_PARKED, STATE_DONE };
 
-/* A control block: dense, apart from the stacks, and never anything else while the loop lives, so that a stale reference
- * can be looked at. */
+/* A control block: dense, apart from the stacks, and never anything else while the loop lives, so
+ * that a stale reference can be looked at. */
 struct co {
-	struct whorl__fiber *on;	/* where it goes on: its own fiber, or that of a generator it is in */
+	struct whorl__fiber *on;	/* where it goes on: its own fiber, or that of a generator
+					 * it is in */
 	struct co *next;		/* in the run queue, or among the free */
 	struct waiter *waiter;		/* while parked */
 	struct node *scope;		/* the innermost */
-	struct wheel_timer timer;	/* one for all its deadlines: armed for the nearest when it switches out */
+	struct wheel_timer timer;	/* one for all its deadlines: armed for the nearest when it
+					 * switches out */
 	uint64_t tick;			/* what the timer was armed for, before slack */
 	struct co_loop *loop;
 	struct home *home;		/* NULL once done */
 	struct group *group;		/* whose child it is */
 	struct link sibling;		/* among the live or the done of its group */
 	struct link joiners;		/* who waits for its end: one at most */
-	struct start *start;		/* of the co_group_start that waits for it, until co_started */
-	struct group *admitted;		/* holds a place there for its next spawn, if it still is the group with */
+	struct start *start;		/* of the co_group_start that waits for it, until co_started
+					 * */
+	struct group *admitted;		/* holds a place there for its next spawn, if it still is
+					 * the group with */
 	uintptr_t admitted_gen;		/* this generation */
 	void *local;
 	uint32_t index, gen;		/* its reference */
@@ -190,14 +215,16 @@ struct co {
 	struct whorl__fiber fiber;
 };
 
-static inline bool is_parked(const struct waiter *w)	/* false: woken, even if it has not run since */
+/* false: woken, even if it has not run since */
+static inline bool is_parked(const struct waiter *w)
 {
 	return w->co->waiter == w;
 }
 
 struct group {
 	struct node *node;
-	struct link live, done;		/* children in order of spawning; records that wait to be joined */
+	struct link live, done;		/* children in order of spawning; records that wait to be
+					 * joined */
 	struct link waiters;		/* in group_wait and group_end */
 	struct link admits;		/* in group_admit, FIFO */
 	size_t running;			/* children not finished */
@@ -213,10 +240,14 @@ struct group {
 	struct group *next;		/* among the free */
 };
 
-/* ---------------------------------------------------------------------------------------------------------------- loop */
+/* ----------------------------------------------------------------------------------------- loop */
+
+enum { LEVELS = 3 };			/* CO_PRIO_HIGH, NORMAL, LOW */
 
 struct run_queue {
-	struct co *first, **end;
+	struct co *first[LEVELS], **end[LEVELS];
+	unsigned occupied;		/* bit n: first[n] is not NULL */
+	unsigned turn;			/* counts while more than one level wants to run */
 	size_t length;
 };
 
@@ -230,9 +261,11 @@ struct co_loop {
 	bool shutting_down, grace_over;
 	struct run_queue ready;
 	struct whorl__fiber *on;	/* where run_once was called */
-	struct whorl__stack last_stack;	/* of the one that finished last: put back by the next to need one */
+	struct whorl__stack last_stack;	/* of the one that finished last: put back by the next to
+					 * need one */
 	co_ns now;			/* as of this pass */
-	co_ns latest;			/* of all readings, at least 0: a clock that steps back is held here */
+	co_ns latest;			/* of all readings, at least 0: a clock that steps back is
+					 * held here */
 	struct co_options opt;
 	char name[32];			/* opt.attr.name */
 	uint32_t serial;		/* tells loops apart in references */
@@ -241,8 +274,18 @@ struct co_loop {
 	struct node root;
 	struct waiter *settler;		/* in co_test_*: woken when nothing else can run */
 	struct wheel_timer grace;
+	struct link cancelled;		/* coroutines that were, and go on: first come first */
+	struct wheel_timer watchdog;	/* for the first of those */
+	int epoll_fd;			/* has the next two, and what coroutines wait for */
 	int timer_fd;
 	co_ns fd_armed;			/* the instant at which timer_fd becomes readable */
+	struct mailbox *mail;		/* for other threads, once it is needed */
+	bool shared;			/* a reference was handed out: anybody may come */
+	struct fd_entry *fds;		/* by descriptor */
+	size_t fd_room, fd_waits;
+	struct pool *pool;		/* of threads for offloaded work */
+	size_t abroad;			/* pieces of it that are not back */
+	co_ns polled;			/* when descriptors were last looked at */
 	struct co **chunks;		/* control blocks, CHUNK of them each */
 	size_t chunk_count, chunk_room;
 	struct co *free;
@@ -264,43 +307,74 @@ static inline struct co *whorl__self(void)
 	return whorl__loop ? whorl__loop->current : NULL;
 }
 
+/* The same, for calls that suspend: inside the loop, but in no coroutine, they are misuse. NULL:
+ * -EPERM. */
+WHORL__HIDDEN struct co *whorl__misplaced(const void *site);
+static inline struct co *whorl__suspender(const void *site)
+{
+	struct co *co = whorl__self();
+
+	return WHORL__LIKELY(co != NULL) ? co : whorl__misplaced(site);
+}
+
 WHORL__HIDDEN void *whorl__alloc(struct co_loop *l, size_t size);
 WHORL__HIDDEN void whorl__free(struct co_loop *l, void *ptr, size_t size);
 WHORL__HIDDEN bool whorl__loop_alive(uint32_t serial);	/* of any thread */
 WHORL__HIDDEN bool whorl__ref_alive_elsewhere(co_ref ref);
 
+/* io.c, remote.c */
+/* descriptors: wakes who waits for one; -1: no limit */
+WHORL__HIDDEN void whorl__poll(struct co_loop *l, int timeout_ms);
+WHORL__HIDDEN void whorl__free_fds(struct co_loop *l);
+WHORL__HIDDEN void whorl__end_pool(struct co_loop *l);		/* work.c; nothing is abroad */
+/* cancels and posts that came from elsewhere */
+WHORL__HIDDEN void whorl__run_mail(struct co_loop *l);
+/* made when first asked for; NULL: -ENOMEM */
+WHORL__HIDDEN struct mailbox *whorl__mailbox(struct co_loop *l);
+
 /* clock.c */
 WHORL__HIDDEN co_ns whorl__clock(struct co_loop *l);	/* reads it */
 
-/* park.c: `struct waiter w; whorl__wait_for(&w, co, "…", abs, result)`, put it into a list, rc = whorl__park(&w). */
-WHORL__HIDDEN void whorl__wait_for(struct waiter *w, struct co *co, const char *what, co_ns abs, int at_deadline);
+/* park.c: `struct waiter w; whorl__wait_for(&w, co, "…", abs, result)`, put it into a list, rc =
+ * whorl__park(&w). */
+WHORL__HIDDEN void whorl__wait_for(struct waiter *w, struct co *co, const char *what, co_ns abs,
+				   int at_deadline);
 WHORL__HIDDEN int whorl__park(struct waiter *w);
 WHORL__HIDDEN void whorl__wake(struct waiter *w, int result);
+WHORL__HIDDEN void whorl__run_queue_init(struct run_queue *q);
 WHORL__HIDDEN void whorl__make_ready(struct co *co);
-WHORL__HIDDEN struct co *whorl__next_ready(struct co_loop *l);	/* takes it from the queue; NULL: none, or the pass is over */
+/* takes it from the queue; NULL: none, or the pass is over */
+WHORL__HIDDEN struct co *whorl__next_ready(struct co_loop *l);
 WHORL__HIDDEN void whorl__yield(struct co *co);		/* behind all that are ready */
-WHORL__HIDDEN void whorl__pass(struct co *co);		/* the same, and the loop looks at everything first */
-WHORL__HIDDEN void whorl__arm(struct co *co);		/* after its deadlines changed, while it does not run */
+/* the same, and the loop looks at everything first */
+WHORL__HIDDEN void whorl__pass(struct co *co);
+/* after its deadlines changed, while it does not run */
+WHORL__HIDDEN void whorl__arm(struct co *co);
 WHORL__HIDDEN void whorl__expire(struct co *co, uint64_t tick);	/* does what is due up to `tick` */
 
-/* Cancellation points: whorl__point first, which tells if the coroutine is cancelled; then the work; what was cancelled while
- * parked goes through whorl__outcome. `frame`: the caller's frame address. */
+/* Cancellation points: whorl__point first, which tells if the coroutine is cancelled; then the
+ * work; what was cancelled while parked goes through whorl__outcome. `frame`: the caller's frame
+ * address. */
 WHORL__HIDDEN int whorl__point(struct co *co, const void *frame);
 WHORL__HIDDEN int whorl__outcome(struct co *co, int rc);
 
 /* scope.c */
 WHORL__HIDDEN void whorl__node_root(struct node *n, struct node *parent, struct co *owner);
-WHORL__HIDDEN int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, const void *site);
-enum { FIND_FRESH = 1, FIND_OVER, FIND_NO_NODE };	/* 0: open, *out is its node; negative: an error, after misuse */
+WHORL__HIDDEN int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags,
+			       const void *site);
+/* 0: open, *out is its node; negative: an error, after misuse */
+enum { FIND_FRESH = 1, FIND_OVER, FIND_NO_NODE };
 WHORL__HIDDEN int whorl__find(const co_scope *s, struct node **out, const void *site);
 WHORL__HIDDEN void whorl__close_inner(struct co *co, struct node *n);
 WHORL__HIDDEN void whorl__close(struct node *n, co_scope *s);
 WHORL__HIDDEN void whorl__close_without_node(co_scope *s);
 WHORL__HIDDEN int whorl__judge(co_scope *s, int rc);
-WHORL__HIDDEN void whorl__cancel(struct node *n, enum co_cause_kind kind, int err, const void *site);
+WHORL__HIDDEN void whorl__cancel(struct node *n, enum co_cause_kind kind, int err,
+				 const void *site);
 WHORL__HIDDEN int whorl__scope_cancel(co_scope *s, int err, const void *site);
 WHORL__HIDDEN bool whorl__open_here(const co_scope *s);	/* of this loop: is it open, and no copy? */
-WHORL__HIDDEN bool whorl__closed_behind(const co_scope *s);	/* over: without a call of its end? */
+/* over: without a call of its end? */
+WHORL__HIDDEN bool whorl__closed_behind(const co_scope *s);
 WHORL__HIDDEN bool whorl__bad_err(int err);
 WHORL__HIDDEN void whorl__leaked_frames(struct co *co, const char *frame);
 WHORL__HIDDEN void whorl__close_all(struct co *co);	/* at its return */
@@ -310,13 +384,15 @@ static inline void whorl__check_frames(struct co *co, const void *frame)
 {
 	uintptr_t low = (uintptr_t)co->fiber.stack.low, depth = (uintptr_t)frame - low;
 
-	if (WHORL__UNLIKELY((uintptr_t)co->scope->user - low < depth && depth < co->fiber.stack.size + 4096))
+	if (WHORL__UNLIKELY((uintptr_t)co->scope->user - low < depth &&
+			    depth < co->fiber.stack.size + 4096))
 		whorl__leaked_frames(co, frame);
 }
 
 /* group.c */
 WHORL__HIDDEN void whorl__group_init(struct group *g, struct node *node, enum co_group_mode mode);
-WHORL__HIDDEN void whorl__group_drain(struct group *g, struct co *owner);	/* waits for every child */
+/* waits for every child */
+WHORL__HIDDEN void whorl__group_drain(struct group *g, struct co *owner);
 WHORL__HIDDEN void whorl__group_free(struct co_loop *l, struct group *g);
 WHORL__HIDDEN void whorl__child_done(struct co *co);
 WHORL__HIDDEN void whorl__start_failed(struct start *start, int exit);
@@ -331,21 +407,28 @@ struct spawn {			/* what is asked for */
 	const void *site;
 	int *exit_out;
 };
-WHORL__HIDDEN int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, struct co **out);
+WHORL__HIDDEN int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what,
+			       struct co **out);
 WHORL__HIDDEN int whorl__lookup(co_ref ref, struct co **out, const void *site);
 WHORL__HIDDEN co_ref whorl__ref(const struct co *co);
 WHORL__HIDDEN void whorl__co_free(struct co *co);
 WHORL__HIDDEN const char *whorl__name(const struct co *co);	/* never NULL */
 
 /* report.c: both return what the mistaken call returns. */
-WHORL__HIDDEN int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-WHORL__HIDDEN void whorl__report(struct co_loop *l, enum co_report kind, const void *site, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+WHORL__HIDDEN int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *format,
+				...) __attribute__((format(printf, 4, 5)));
+WHORL__HIDDEN void whorl__report(struct co_loop *l, enum co_report kind, const void *site,
+				 const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The watchdog: from its cancel to its end. */
+WHORL__HIDDEN void whorl__watch(struct co *co);
+WHORL__HIDDEN void whorl__unwatch(struct co *co);
+WHORL__HIDDEN void whorl__report_overdue(struct co_loop *l);
 struct text {			/* grows to its size, then is cut */
 	char *at, *end;
 };
-WHORL__HIDDEN void whorl__print(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+WHORL__HIDDEN void whorl__print(struct text *t, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+WHORL__HIDDEN void whorl__print_site(struct text *t, const void *site);
 WHORL__HIDDEN void whorl__describe(struct text *t, const struct co *co);
 
 #endif

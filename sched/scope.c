@@ -1,15 +1,19 @@
 /* Scopes: the tree of deadlines and cancellation.
  *
- *	loop root ── group of detached ──┬─ root of a coroutine ── scope ── group ──┬─ root of a child ── scope
- *	                                 │                                          └─ root of a child ── shield ── scope
- *	                                 └─ root of a coroutine
+ *	loop root, group of detached
+ *	├── root of a coroutine ── scope ── group
+ *	│                                   ├── root of a child ── scope
+ *	│                                   └── root of a child ── shield ── scope
+ *	└── root of a coroutine
  *
- * Cancelling a node makes it `effective` and with it everything inward, up to but without the shields on the way; each
- * coroutine whose innermost scope became effective is woken. That walk is the only place that writes `effective` after a
- * scope's begin, so a cancellation point needs no walk. It is a loop over a work list, not a recursion: trees may be deep.
+ * Cancelling a node makes it `effective` and with it everything inward, up to but without the
+ * shields on the way; each coroutine whose innermost scope became effective is woken. That walk is
+ * the only place that writes `effective` after a scope's begin, so a cancellation point needs no
+ * walk. It is a loop over a work list, not a recursion: trees may be deep.
  *
- * The user's object holds a node's address and generation. Whatever happened to the node meanwhile, and whatever became of
- * the frame the object was in, the two are compared before anything is believed. */
+ * The user's object holds a node's address and generation. Whatever happened to the node meanwhile,
+ * and whatever became of the frame the object was in, the two are compared before anything is
+ * believed. */
 #include "sched.h"
 
 /* co_scope.magic_: the state of the object. 0 is a fresh one. */
@@ -20,7 +24,7 @@ enum { BIT_SHIELD = 1, BIT_OUTER = 2, BIT_CAUGHT = 4, BIT_RELATIVE = 8, BIT_ABSO
 
 _Static_assert(sizeof(co_scope) == 8 * sizeof(uintptr_t), "part of the interface");
 
-/* --------------------------------------------------------------------------------------------------- nodes and memory */
+/* ----------------------------------------------------------------------------- nodes and memory */
 
 void whorl__node_root(struct node *n, struct node *parent, struct co *owner)
 {
@@ -33,7 +37,8 @@ void whorl__node_root(struct node *n, struct node *parent, struct co *owner)
 	};
 }
 
-/* The coroutine's own first, in order; then from the loop; then the spare one, which is born cancelled. */
+/* The coroutine's own first, in order; then from the loop; then the spare one, which is born
+ * cancelled. */
 static struct node *node_get(struct co *co)
 {
 	struct co_loop *l = co->loop;
@@ -73,7 +78,7 @@ static void refresh_nearest(struct node *n)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------------------ cancel */
+/* --------------------------------------------------------------------------------------- cancel */
 
 struct work {
 	struct node *first, **end;
@@ -87,15 +92,18 @@ static void work_add(struct work *work, struct node *n)
 	work->end = &n->next;
 }
 
-/* From a node that became effective inward, to the innermost or a shield; the children of groups on the way go to the work
- * list in the order in which they were spawned. */
+/* From a node that became effective inward, to the innermost or a shield; the children of groups on
+ * the way go to the work list in the order in which they were spawned. */
 static void spread(struct work *work, struct node *from)
 {
+	if (from->owner && !from->user)
+		whorl__watch(from->owner);
 	for (struct node *n = from; n; n = n->inner) {
 		if (n != from && (n->shield || n->effective))
 			return;
 		n->effective = true;
-		for (struct link *c = n->group ? n->group->live.next : NULL; c && c != &n->group->live; c = c->next) {
+		for (struct link *c = n->group ? n->group->live.next : NULL;
+		     c && c != &n->group->live; c = c->next) {
 			struct node *root = &CONTAINER(c, struct co, sibling)->home->root;
 
 			if (!root->effective)
@@ -127,7 +135,8 @@ void whorl__cancel(struct node *n, enum co_cause_kind kind, int err, const void 
 	}
 }
 
-/* A scope was found overdue: so are those around it that the loop has not looked at yet, and the outermost shall win. */
+/* A scope was found overdue: so are those around it that the loop has not looked at yet, and the
+ * outermost shall win. */
 static void expire_outward(struct node *n, co_ns now)
 {
 	for (; n; n = n->parent)
@@ -140,11 +149,12 @@ bool whorl__bad_err(int err)
 	return err < 0 || err == ECANCELED || err == ETIMEDOUT;
 }
 
-/* ----------------------------------------------------------------------------------------------------- begin and end */
+/* -------------------------------------------------------------------------------- begin and end */
 
 static bool is_fresh(const co_scope *s)
 {
-	return s->magic_ == PRESET || (s->magic_ == 0 && !s->node_ && !s->gen_ && !s->loop_ && !s->bits_ && !s->kind_);
+	return s->magic_ == PRESET ||
+	       (s->magic_ == 0 && !s->node_ && !s->gen_ && !s->loop_ && !s->bits_ && !s->kind_);
 }
 
 static co_ns first_deadline(const co_scope *s, co_ns abs, co_ns now)
@@ -173,7 +183,8 @@ static void node_open(struct node *n, struct co *co, struct group *group, co_ns 
 	co->scope = n;
 }
 
-/* 0: the scope is open, maybe cancelled. -ENOMEM: cancelled for want of a node. -EINVAL: refused after misuse. */
+/* 0: the scope is open, maybe cancelled. -ENOMEM: cancelled for want of a node. -EINVAL: refused
+ * after misuse. */
 int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, const void *site)
 {
 	struct co *co = whorl__self();
@@ -182,7 +193,8 @@ int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, co
 	co_ns now;
 
 	if (!is_fresh(s))
-		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "begin of a scope that is open, over or garbage");
+		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site,
+				     "begin of a scope that is open, over or garbage");
 	if (!co || (flags & ~CO_SHIELD)) {
 		s->magic_ = REFUSED;
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "begin of a scope %s",
@@ -219,7 +231,8 @@ int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, co
 	return n == &co->home->spare ? -ENOMEM : 0;
 }
 
-/* Takes the innermost scope off. What its end returns is judged now, and kept in the object, if there is one to trust. */
+/* Takes the innermost scope off. What its end returns is judged now, and kept in the object, if
+ * there is one to trust. */
 void whorl__close(struct node *n, co_scope *s)
 {
 	struct co *co = n->owner;
@@ -232,6 +245,8 @@ void whorl__close(struct node *n, co_scope *s)
 		if (!n->shield && n->parent->effective)
 			s->bits_ |= BIT_OUTER;
 	}
+	if (n->share)
+		whorl__share_over(n->share);
 	co->scope = n->parent;
 	co->scope->inner = NULL;
 	node_put(co, n);
@@ -245,7 +260,8 @@ int whorl__judge(co_scope *s, int rc)
 	return s->kind_ == CO_CAUSE_DEADLINE ? -ETIMEDOUT : -s->err_;
 }
 
-/* A scope that got no node: there was none for its spare either, so an outer one of this coroutine is cancelled. */
+/* A scope that got no node: there was none for its spare either, so an outer one of this coroutine
+ * is cancelled. */
 void whorl__close_without_node(co_scope *s)
 {
 	s->magic_ = CLOSED;
@@ -255,9 +271,10 @@ void whorl__close_without_node(co_scope *s)
 		s->bits_ |= BIT_OUTER;
 }
 
-/* ------------------------------------------------------------------------------------------------- scopes left behind */
+/* --------------------------------------------------------------------------- scopes left behind */
 
-/* Closes the innermost, which nobody will end any more; a group's children are cancelled and awaited first. */
+/* Closes the innermost, which nobody will end any more; a group's children are cancelled and
+ * awaited first. */
 static void close_left(struct co *co, struct node *n)
 {
 	struct group *g = n->group;
@@ -309,7 +326,7 @@ void whorl__close_inner(struct co *co, struct node *n)
 	}
 }
 
-/* ---------------------------------------------------------------------------------------------------- the user's object */
+/* ---------------------------------------------------------------------------- the user's object */
 
 int whorl__find(const co_scope *s, struct node **out, const void *site)
 {
@@ -330,7 +347,8 @@ int whorl__find(const co_scope *s, struct node **out, const void *site)
 		return -EPERM;
 	if (s->loop_ != l->serial) {
 		if (whorl__loop_alive(s->loop_))
-			return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a scope of another runtime");
+			return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site,
+					     "a scope of another runtime");
 		return FIND_OVER;
 	}
 	if (s->self_ != s)
@@ -354,7 +372,8 @@ bool whorl__closed_behind(const co_scope *s)
 	return s->magic_ == OPEN || s->magic_ == REFUSED;
 }
 
-/* Closes an open scope of this coroutine. 0: closed by this call; FIND_OVER: earlier, silently; negative: misuse. */
+/* Closes an open scope of this coroutine. 0: closed by this call; FIND_OVER: earlier, silently;
+ * negative: misuse. */
 static int close_scope(co_scope *s, const void *frame, const void *site)
 {
 	struct co *co = whorl__self();
@@ -366,11 +385,13 @@ static int close_scope(co_scope *s, const void *frame, const void *site)
 		return 0;
 	}
 	if (rc == FIND_FRESH || (rc == FIND_OVER && !whorl__closed_behind(s)))
-		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "end of a scope that is not open");
+		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site,
+				     "end of a scope that is not open");
 	if (rc)
 		return rc;
 	if (n->owner != co)
-		return whorl__misuse(CO_MISUSE_SCOPE_OWNER, -EINVAL, site, "end of another coroutine's scope");
+		return whorl__misuse(CO_MISUSE_SCOPE_OWNER, -EINVAL, site,
+				     "end of another coroutine's scope");
 	whorl__check_frames(co, frame);
 	whorl__close_inner(co, n);
 	whorl__close(n, s);
@@ -394,7 +415,8 @@ int co_scope_result(co_scope *s, int rc)
 		return whorl__judge(s, rc);
 	if (s->magic_ == REFUSED)
 		return rc;
-	return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, SITE(), "result of a scope that is open or was not begun");
+	return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, SITE(),
+			     "result of a scope that is open or was not begun");
 }
 
 static co_ns from_now(co_ns dur)
@@ -459,7 +481,7 @@ int co_shield(co_ns dur, co_fn *fn, void *arg)
 	return run_in_scope(dur, CO_SHIELD, fn, arg, SITE());
 }
 
-/* ------------------------------------------------------------------------------------------------ moving, cancelling */
+/* --------------------------------------------------------------------------- moving, cancelling */
 
 static int preset(co_scope *s, co_ns when, uint8_t how)
 {
@@ -476,7 +498,8 @@ static int move(struct node *n, co_ns abs, const void *site)
 	if (n->cause)
 		return -EALREADY;
 	if (n->shield && abs == CO_FOREVER)
-		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site, "a shield's deadline moved to no end");
+		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site,
+				     "a shield's deadline moved to no end");
 	if (n->deadline <= now) {
 		expire_outward(n, now);
 		return -EALREADY;
@@ -544,7 +567,26 @@ int co_scope_cancel(co_scope *s, int err)
 	return whorl__scope_cancel(s, err, SITE());
 }
 
-/* ------------------------------------------------------------------------------------------------------------- questions */
+co_scope_ref co_scope_share(co_scope *s)
+{
+	struct node *n = NULL;
+	struct mailbox *m;
+
+	if (whorl__find(s, &n, SITE()) != 0)
+		return (co_scope_ref){ 0 };
+	m = whorl__mailbox(whorl__loop);
+	if (m && !n->share)
+		n->share = whorl__share_open(m, n);
+	whorl__loop->shared |= n->share != NULL;
+	return n->share ? whorl__share_ref(n->share) : (co_scope_ref){ 0 };
+}
+
+/* ------------------------------------------------------------------------------------ questions */
+
+static void cause_of_node(const struct node *n, struct co_cause *out)
+{
+	*out = (struct co_cause){ .kind = n->cause, .err = n->cause_err, .site = n->cause_site };
+}
 
 static int cause_of(const co_scope *s, struct co_cause *out, const void *site)
 {
@@ -555,7 +597,7 @@ static int cause_of(const co_scope *s, struct co_cause *out, const void *site)
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && n->cause)
-		*out = (struct co_cause){ .kind = n->cause, .err = n->cause_err, .site = n->cause_site };
+		cause_of_node(n, out);
 	else if (rc != 0 && s->magic_ == OPEN)	/* closed behind its back, as cancelled */
 		*out = (struct co_cause){ .kind = CO_CAUSE_EXPLICIT };
 	else if (rc != 0 && s->kind_)
@@ -617,6 +659,6 @@ int co_cancel_cause(struct co_cause *out)
 			outermost = n;
 	if (!outermost)
 		return -ENOENT;
-	*out = (struct co_cause){ .kind = outermost->cause, .err = outermost->cause_err, .site = outermost->cause_site };
+	cause_of_node(outermost, out);
 	return 0;
 }

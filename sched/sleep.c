@@ -21,7 +21,7 @@ static int sleep_until(struct co *co, co_ns abs, const void *frame)
 
 FRAMED int co_sleep(co_ns dur)
 {
-	struct co *co = whorl__self();
+	struct co *co = whorl__suspender(SITE());
 
 	if (!co)
 		return -EPERM;
@@ -32,7 +32,7 @@ FRAMED int co_sleep(co_ns dur)
 
 FRAMED int co_sleep_until(co_ns abs)
 {
-	struct co *co = whorl__self();
+	struct co *co = whorl__suspender(SITE());
 
 	if (!co)
 		return -EPERM;
@@ -43,7 +43,7 @@ FRAMED int co_sleep_until(co_ns abs)
 
 FRAMED int co_yield_now(void)
 {
-	struct co *co = whorl__self();
+	struct co *co = whorl__suspender(SITE());
 
 	return co ? yield(co, FRAME()) : -EPERM;
 }
@@ -52,7 +52,7 @@ enum { CHECKPOINTS = 64 };	/* one of so many reads the clock */
 
 FRAMED int co_checkpoint(void)
 {
-	struct co *co = whorl__self();
+	struct co *co = whorl__suspender(SITE());
 
 	if (!co)
 		return -EPERM;

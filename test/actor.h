@@ -7,18 +7,36 @@
 
 #include "scenario.h"
 
-#define EVER	(-1)		/* a nap that only a cancel ends */
+#define EVER (-1) /* a nap that only a cancel ends */
 
 struct actor {
-	int nap;		/* ms; 0: none, it does not even yield */
+	int nap; /* ms; 0: none, it does not even yield */
 	int exit;
 	bool answers;
 	int answer;
-	int cleanup;		/* ms of shielded sleep after a cut */
-	char letter;		/* noted when the nap ends; 0: not noted */
-	int ran, woke;		/* how often it was started; what the nap returned */
-	int at, left;		/* ms: when the nap ended, when it returned */
+	int cleanup;   /* ms of shielded sleep after a cut */
+	char letter;   /* noted when the nap ends; 0: not noted */
+	int ran, woke; /* how often it was started; what the nap returned */
+	int at, left;  /* ms: when the nap ended, when it returned */
 };
+
+/* parts: returns rc after ms; stays until cut; answers a cut with rc; cleans up for ms after it */
+#define EXIT(ms, rc)                                                                               \
+	{                                                                                          \
+		.nap = ms, .exit = rc                                                              \
+	}
+#define SITS                                                                                       \
+	{                                                                                          \
+		.nap = EVER                                                                        \
+	}
+#define SAYS(rc)                                                                                   \
+	{                                                                                          \
+		.nap = EVER, .answers = true, .answer = rc                                         \
+	}
+#define SLOW(ms)                                                                                   \
+	{                                                                                          \
+		.nap = EVER, .cleanup = ms                                                         \
+	}
 
 /* The time in whole milliseconds. */
 static inline int now_ms(void)
@@ -58,6 +76,26 @@ static inline int actor(void *arg)
 	return a->answers ? a->answer : -ECANCELED;
 }
 
+/* The function of a spawn that is refused. */
+static inline int must_not_run(void *arg)
+{
+	ck_abort_msg("a refused spawn ran");
+	return arg != NULL;
+}
+
+/* No way into g: each gives `want`, and nothing runs. */
+static inline void refuses(co_group *g, int want)
+{
+	int64_t value;
+	co_ref ref;
+
+	IS(co_spawn(g, must_not_run, NULL, &ref), want);
+	IS(co_spawn(g, must_not_run, NULL, NULL), want);
+	IS(co_spawn_with(g, must_not_run, NULL, NULL, &(struct co_attr){ .name = "never" }), want);
+	IS(co_group_start(g, must_not_run, NULL, &value), want);
+	IS(co_test_settle(), 0);
+}
+
 /* Plays a body on the real clock, both hooks recorded. */
 static inline void play_real(co_fn *body, void *arg)
 {
@@ -79,8 +117,8 @@ static inline int join_of(void *arg)
 
 /* Cancellation points that wait until they are cancelled, called with these about them. */
 struct props {
-	co_group *full, *open;	/* one at its limit with an endless child; one without limit */
-	co_ref idle;		/* that child */
+	co_group *full, *open; /* one at its limit with an endless child; one without limit */
+	co_ref idle;	       /* that child */
 };
 
 static inline int do_sleep(void *props)
@@ -137,9 +175,15 @@ static const struct {
 	const char *name;
 	co_fn *call;
 } waiting_calls[] = {
-	{ "sleep", do_sleep }, { "sleep_until", do_sleep_until }, { "join", do_join }, { "join_until", do_join_until },
-	{ "group_wait", do_group_wait }, { "group_wait_until", do_group_wait_until },
-	{ "group_admit", do_group_admit }, { "group_start", do_group_start }, { "gather", do_gather },
+	{ "sleep", do_sleep },
+	{ "sleep_until", do_sleep_until },
+	{ "join", do_join },
+	{ "join_until", do_join_until },
+	{ "group_wait", do_group_wait },
+	{ "group_wait_until", do_group_wait_until },
+	{ "group_admit", do_group_admit },
+	{ "group_start", do_group_start },
+	{ "gather", do_gather },
 };
 
 /* Begins the two groups, full first, open inside it. */

@@ -8,6 +8,8 @@ srcdir=${srcdir:-.}
 . "$srcdir/test/tap.sh"
 
 program=examples/generator
+script=$(mktemp)
+trap 'rm -f "$script"' EXIT
 promise_body='a backtrace in a coroutine ends at its entry'
 promise_switch='at each instruction of the switch it ends at an entry or in main'
 
@@ -17,20 +19,24 @@ debug() {
 		./libtool --mode=execute gdb -nx -batch "$@" "$program"
 	else
 		gdb -nx -batch "$@" "$program"
-	fi 2>&1
+	fi </dev/null 2>&1
 }
 
-in_body() {
-	debug -ex 'break co_gen_emit' -ex run -ex 'set width 0' -ex bt
-}
-
-# From the first switch, into a coroutine that never ran, through the second, out of it. What the
-# arguments are is not printed: it may be anything.
-each_instruction() {
-	debug -ex 'break whorl__switch' -ex run -ex 'set width 0' -ex 'set print frame-arguments none' \
-		-ex 'set $step = 0' \
-		-ex 'while $step < 200' -ex 'echo BACKTRACE\n' -ex bt -ex 'stepi' -ex 'set $step++' -ex end
-}
+# From the first switch, into a coroutine that never ran, through those that follow.
+cat >"$script" <<'END_OF_SCRIPT'
+set width 0
+set breakpoint pending on
+set print frame-arguments none
+break whorl__switch
+run
+set $step = 0
+while $step < 200
+	echo BACKTRACE\n
+	bt
+	stepi
+	set $step = $step + 1
+end
+END_OF_SCRIPT
 
 body_ends_at_entry() {
 	printf '%s\n' "$body"
@@ -57,14 +63,14 @@ if ! command -v gdb >/dev/null; then
 	skip "$promise_switch" 'no gdb'
 	finish
 fi
-body=$(in_body)
+body=$(debug -ex 'break co_gen_emit' -ex run -ex 'set width 0' -ex bt) || :
 if ! printf '%s\n' "$body" | grep -q '^Breakpoint 1,'; then
 	printf '%s\n' "$body" | sed 's/^/# /'
 	skip "$promise_body" 'gdb cannot run programs here'
 	skip "$promise_switch" 'gdb cannot run programs here'
 	finish
 fi
-steps=$(each_instruction)
+steps=$(debug -x "$script") || :
 try "$promise_body" body_ends_at_entry
 try "$promise_switch" steps_end_well
 finish

@@ -7,8 +7,8 @@
 /* ------------------------------------------------------------------------------------------------- a start is certain */
 
 struct owner_of {
-	int *memory;		/* its own from the start on */
-	int first, second;	/* what its first two cancellation points gave */
+	int *memory;	   /* its own from the start on */
+	int first, second; /* what its first two cancellation points gave */
 	int ran;
 };
 
@@ -475,6 +475,27 @@ SCENARIO(C8_cancelled_then_it_ends)
 	IS(co_group_end(&g, 0), 0);
 }
 
+/* C8: the target's group is over before the joiner runs */
+SCENARIO(C8_joined_as_its_group_ends)
+{
+	struct actor kid = { .nap = 10, .exit = 6 };
+	struct join_call j = { .rc = 99 };
+	co_group aside, *g = malloc(sizeof(*g));
+
+	ck_assert_ptr_nonnull(g);
+	co_group_begin(&aside, CO_GROUP_FAIL_FAST);
+	co_group_begin(g, CO_GROUP_FAIL_FAST);
+	j.target = spawn(g, actor, &kid);
+	spawn(&aside, join_call, &j);
+	IS(co_group_end(g, 0), 0);
+	free(g);
+	IS(co_join(j.target, NULL), -ESRCH);
+	IS(co_group_end(&aside, 0), 0);
+	IS(j.rc, 0);
+	IS(j.code, 6);
+	IS(j.next, 0);
+}
+
 /* ------------------------------------------------------------------------------------------------------- what is kept */
 
 static int tells_self(void *arg)
@@ -622,6 +643,28 @@ SCENARIO(names_are_copied_and_cut)
 	IS(co_group_end(&g, 0), 0);
 }
 
+static struct co_options *with_a_name(void)
+{
+	static struct co_options opt = { .clock = CO_CLOCK_VIRTUAL, .attr = { .name = "someone" } };
+
+	return &opt;
+}
+
+/* api.h: options.attr is for those that name none */
+SCENARIO_WITH(names_by_default, with_a_name())
+{
+	co_group g;
+	co_ref ref;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	ref = spawn(&g, sleep_ms, num(10));
+	ck_assert_str_eq(co_name(ref), "someone");
+	ck_assert_str_eq(co_name(co_self()), "someone");
+	IS(co_spawn_with(&g, sleep_ms, num(10), &ref, &(struct co_attr){ .name = "other" }), 0);
+	ck_assert_str_eq(co_name(ref), "other");
+	IS(co_group_end(&g, 0), 0);
+}
+
 static int marks(void *arg)
 {
 	ck_assert_ptr_null(co_local());
@@ -672,7 +715,9 @@ SCENARIO(stack_sizes_from_absurd_to_large)
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
 	for (size_t i = 0; i < LENGTH(good); i++) {
 		attr.stack_size = good[i];
-		IS(co_spawn_with(&g, good[i] && good[i] < 65536 ? sleep_ms : deep, num(1), &ref, &attr), 0);
+		IS(co_spawn_with(&g, good[i] && good[i] < 65536 ? sleep_ms : deep, num(1), &ref,
+				 &attr),
+		   0);
 		settle();
 		if (!good[i] || good[i] >= 65536)
 			continue;
@@ -702,28 +747,13 @@ SCENARIO(bad_arguments_of_spawn)
 	IS(co_group_end(&g, 0), 0);
 }
 
-SUITE("contract-coroutine",
-      C21_cancelled_before_its_first_run,
-      C21_group_cancelled_before_its_first_run,
-      C21_detached_at_the_end_of_main,
-      C23_cancel_does_not_switch,
-      C23_cancel_of_oneself_shows_at_the_next_point,
-      C23_main_cancels_itself,
-      C23_cancel_in_every_wait,
-      C23_cancel_of_one_that_ends_a_group,
-      C23_stale_references,
-      C6_a_swallowed_cancel_comes_back,
-      C25_join_before_and_after_the_exit,
-      C25_cancelled_joiner_leaves_the_target,
-      C25_join_until,
-      C25_oneself_and_two_at_once,
-      C8_joined_then_cancelled,
-      C8_cancelled_then_it_ends,
-      records_of_ended_coroutines,
-      records_memory,
-      records_of_living_coroutines,
-      a_member_joins_a_sibling_during_group_end,
-      names_are_copied_and_cut,
-      local_is_each_ones_own,
-      stack_sizes_from_absurd_to_large,
-      bad_arguments_of_spawn)
+SUITE("contract-coroutine", C21_cancelled_before_its_first_run,
+      C21_group_cancelled_before_its_first_run, C21_detached_at_the_end_of_main,
+      C23_cancel_does_not_switch, C23_cancel_of_oneself_shows_at_the_next_point,
+      C23_main_cancels_itself, C23_cancel_in_every_wait, C23_cancel_of_one_that_ends_a_group,
+      C23_stale_references, C6_a_swallowed_cancel_comes_back, C25_join_before_and_after_the_exit,
+      C25_cancelled_joiner_leaves_the_target, C25_join_until, C25_oneself_and_two_at_once,
+      C8_joined_then_cancelled, C8_cancelled_then_it_ends, C8_joined_as_its_group_ends,
+      records_of_ended_coroutines, records_memory, records_of_living_coroutines,
+      a_member_joins_a_sibling_during_group_end, names_are_copied_and_cut, names_by_default,
+      local_is_each_ones_own, stack_sizes_from_absurd_to_large, bad_arguments_of_spawn)

@@ -5,20 +5,16 @@
  */
 #include "actor.h"
 
-#define EXIT(ms, rc)	{ .nap = ms, .exit = rc }
-#define SITS		{ .nap = EVER }
-#define SAYS(rc)	{ .nap = EVER, .answers = true, .answer = rc }
-#define SLOW(ms)	{ .nap = EVER, .cleanup = ms }
-#define ERRORS(n, ...)	.errors = n, .error = { __VA_ARGS__ }
+#define ERRORS(n, ...) .errors = n, .error = { __VA_ARGS__ }
 
 struct stage {
 	const char *what;
 	int kids;
 	struct actor kid[6], body;
-	int outer;			/* ms: deadline of the scope around the group; 0: none */
-	int cancel, err;		/* ms: a stranger cancels the group, with err; 0: nobody */
-	int end, at;			/* what group_end returns, and when in ms */
-	int winner;			/* 1 for kid[0], ...; 0: none */
+	int outer;	 /* ms: deadline of the scope around the group; 0: none */
+	int cancel, err; /* ms: a stranger cancels the group, with err; 0: nobody */
+	int end, at;	 /* what group_end returns, and when in ms */
+	int winner;	 /* 1 for kid[0], ...; 0: none */
 	int errors, error[4];
 	enum co_group_mode mode;
 	co_group *group;
@@ -41,7 +37,8 @@ static void check_books(const struct stage *s, const co_ref who[])
 	for (i = 0; i < s->errors && i < 4; i++)
 		ck_assert_msg(error[i] == s->error[i], "%s: error %d is %d", s->what, i, error[i]);
 	if (!s->winner) {
-		ck_assert_msg(co_group_winner(s->group, &winner, &code) == -ESRCH, "%s: a winner", s->what);
+		ck_assert_msg(co_group_winner(s->group, &winner, &code) == -ESRCH, "%s: a winner",
+			      s->what);
 		return;
 	}
 	ck_assert_msg(co_group_winner(s->group, &winner, &code) == 0, "%s: no winner", s->what);
@@ -90,21 +87,28 @@ static void play_stages(enum co_group_mode mode, const struct stage *table, int 
 }
 
 /* C26, C27: the first error in time, of children and body alike */
+/* clang-format off */
 static const struct stage fail_fast_errors[] = {
 	{ "body error, nobody there", .body = EXIT(0, -EIO), .end = -EIO },
-	{ "body returns -ECANCELED, nobody cancelled", .body = EXIT(0, -ECANCELED), .end = -ECANCELED },
+	{ "body returns -ECANCELED, nobody cancelled", .body = EXIT(0, -ECANCELED),
+	  .end = -ECANCELED },
 	{ "a child", 2, { EXIT(10, -EIO), SITS }, SITS, .end = -EIO, .at = 10, ERRORS(1, -EIO) },
-	{ "the last child", 2, { EXIT(10, 0), EXIT(20, -EIO) }, EXIT(0, 0), .end = -EIO, .at = 20, ERRORS(1, -EIO) },
-	{ "rc positive", 1, { EXIT(10, -EIO) }, EXIT(0, 5), .end = -EIO, .at = 10, ERRORS(1, -EIO) },
+	{ "the last child", 2, { EXIT(10, 0), EXIT(20, -EIO) }, EXIT(0, 0),
+	  .end = -EIO, .at = 20, ERRORS(1, -EIO) },
+	{ "rc positive", 1, { EXIT(10, -EIO) }, EXIT(0, 5),
+	  .end = -EIO, .at = 10, ERRORS(1, -EIO) },
 	{ "a sibling's answer is the second", 2, { SAYS(-EPROTO), EXIT(10, -EIO) }, SITS,
 	  .end = -EIO, .at = 10, ERRORS(2, -EIO, -EPROTO) },
-	{ "a sibling succeeds after it", 2, { SAYS(3), EXIT(10, -EIO) }, SITS, .end = -EIO, .at = 10, ERRORS(1, -EIO) },
+	{ "a sibling succeeds after it", 2, { SAYS(3), EXIT(10, -EIO) }, SITS,
+	  .end = -EIO, .at = 10, ERRORS(1, -EIO) },
 	{ "body first", 2, { SITS, SITS }, EXIT(10, -EINVAL), .end = -EINVAL, .at = 10 },
 	{ "body first, then a child's answer", 1, { SAYS(-EPROTO) }, EXIT(10, -EINVAL),
 	  .end = -EINVAL, .at = 10, ERRORS(1, -EPROTO) },
-	{ "body answers a child's error", 1, { EXIT(10, -EIO) }, SAYS(-EPROTO), .end = -EIO, .at = 10, ERRORS(1, -EIO) },
-	{ "body fails after an unseen error", 1, { EXIT(10, -EIO) }, { .nap = EVER, .cleanup = 20, .answers = true,
-	  .answer = -EPROTO }, .end = -EIO, .at = 30, ERRORS(1, -EIO) },
+	{ "body answers a child's error", 1, { EXIT(10, -EIO) }, SAYS(-EPROTO),
+	  .end = -EIO, .at = 10, ERRORS(1, -EIO) },
+	{ "body fails after an unseen error", 1, { EXIT(10, -EIO) },
+	  { .nap = EVER, .cleanup = 20, .answers = true, .answer = -EPROTO }, .end = -EIO, .at = 30,
+	  ERRORS(1, -EIO) },
 	{ "body errs while the siblings unwind", 2, { EXIT(10, -EIO), SLOW(40) }, SAYS(-EPROTO),
 	  .end = -EIO, .at = 50, ERRORS(1, -EIO) },
 	{ "-ECANCELED, nobody cancelled", 2, { EXIT(10, -ECANCELED), SITS }, SITS,
@@ -113,17 +117,19 @@ static const struct stage fail_fast_errors[] = {
 	  .outer = 20, .end = -EIO, .at = 20, ERRORS(1, -EIO) },
 	{ "an error in an explicit cancel's unwinding", 2, { SITS, SAYS(-EIO) }, SITS,
 	  .cancel = 20, .err = EPIPE, .end = -EIO, .at = 20, ERRORS(1, -EIO) },
-	{ "body's error in an explicit cancel", 1, { SITS }, SAYS(-EPROTO), .cancel = 20, .err = EPIPE,
-	  .end = -EPROTO, .at = 20 },
+	{ "body's error in an explicit cancel", 1, { SITS }, SAYS(-EPROTO),
+	  .cancel = 20, .err = EPIPE, .end = -EPROTO, .at = 20 },
 	{ "-ETIMEDOUT is an error like others", 2, { EXIT(10, -ETIMEDOUT), SITS }, SITS,
 	  .end = -ETIMEDOUT, .at = 10, ERRORS(1, -ETIMEDOUT) },
-	{ "six errors are counted, four kept", 6, { EXIT(10, -EIO), SAYS(-1), SAYS(-2), SAYS(-3), SAYS(-4), SAYS(-5) },
-	  SITS, .end = -EIO, .at = 10, ERRORS(6, -EIO, -1, -2, -3) },
+	{ "six errors are counted, four kept", 6,
+	  { EXIT(10, -EIO), SAYS(-1), SAYS(-2), SAYS(-3), SAYS(-4), SAYS(-5) }, SITS, .end = -EIO,
+	  .at = 10, ERRORS(6, -EIO, -1, -2, -3) },
 	{ "-ECANCELED of the body is judged when it comes", 1, { SLOW(40) }, EXIT(0, CANC),
 	  .cancel = 10, .err = EPIPE, .end = CANC, .at = 40 },
 	{ "in time, not in order of spawning", 2, { EXIT(20, -EPERM), EXIT(10, -EIO) }, EXIT(0, 0),
 	  .end = -EIO, .at = 10, ERRORS(1, -EIO) },
 };
+/* clang-format on */
 
 START_TEST(C27_fail_fast_returns_the_first_error)
 {
@@ -132,33 +138,48 @@ START_TEST(C27_fail_fast_returns_the_first_error)
 END_TEST
 
 /* C27: no error; cut short gives the mapped -ECANCELED, else rc */
+/* clang-format off */
 static const struct stage fail_fast_others[] = {
 	{ "empty", .end = 0 },
 	{ "empty, rc positive", .body = EXIT(0, 5), .end = 5 },
 	{ "children succeed", 2, { EXIT(10, 0), EXIT(20, 7) }, EXIT(5, 0), .end = 0, .at = 20 },
-	{ "children succeed, rc positive", 2, { EXIT(10, 7), EXIT(20, 0) }, EXIT(5, 5), .end = 5, .at = 20 },
+	{ "children succeed, rc positive", 2, { EXIT(10, 7), EXIT(20, 0) }, EXIT(5, 5),
+	  .end = 5, .at = 20 },
 	{ "the owner's rc comes last", 1, { EXIT(10, 0) }, EXIT(30, 5), .end = 5, .at = 30 },
 	{ "outer, all cut", 2, { SITS, SITS }, SITS, .outer = 20, .end = -ECANCELED, .at = 20 },
 	{ "outer, body cut, no child", 0, .body = SITS, .outer = 20, .end = -ECANCELED, .at = 20 },
-	{ "outer, body cut, children done", 1, { EXIT(10, 0) }, SITS, .outer = 20, .end = -ECANCELED, .at = 20 },
-	{ "outer, a child cut, rc 0", 2, { EXIT(10, 0), SITS }, EXIT(0, 0), .outer = 20, .end = -ECANCELED, .at = 20 },
-	{ "outer, a child cut, rc positive", 1, { SITS }, EXIT(0, 5), .outer = 20, .end = -ECANCELED, .at = 20 },
+	{ "outer, body cut, children done", 1, { EXIT(10, 0) }, SITS,
+	  .outer = 20, .end = -ECANCELED, .at = 20 },
+	{ "outer, a child cut, rc 0", 2, { EXIT(10, 0), SITS }, EXIT(0, 0),
+	  .outer = 20, .end = -ECANCELED, .at = 20 },
+	{ "outer, a child cut, rc positive", 1, { SITS }, EXIT(0, 5),
+	  .outer = 20, .end = -ECANCELED, .at = 20 },
 	{ "outer, all finish, rc 0", 1, { SAYS(0) }, EXIT(0, 0), .outer = 20, .end = 0, .at = 20 },
-	{ "outer, all finish, rc positive", 2, { SAYS(0), SAYS(3) }, SAYS(5), .outer = 20, .end = 5, .at = 20 },
-	{ "outer, a slow child holds the end", 1, { SLOW(40) }, SITS, .outer = 20, .end = -ECANCELED, .at = 60 },
-	{ "err, all cut", 2, { SITS, SITS }, SITS, .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
-	{ "err, only the body cut", 0, .body = SITS, .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
-	{ "err, only a child cut", 1, { SITS }, EXIT(0, 0), .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
-	{ "err, a child cut, rc positive", 1, { SITS }, EXIT(0, 5), .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
-	{ "err, nobody cut", 1, { SAYS(0) }, EXIT(0, 0), .cancel = 10, .err = EPIPE, .end = 0, .at = 10 },
-	{ "err, nobody cut, rc positive", 1, { SAYS(9) }, SAYS(5), .cancel = 10, .err = EPIPE, .end = 5, .at = 10 },
+	{ "outer, all finish, rc positive", 2, { SAYS(0), SAYS(3) }, SAYS(5),
+	  .outer = 20, .end = 5, .at = 20 },
+	{ "outer, a slow child holds the end", 1, { SLOW(40) }, SITS,
+	  .outer = 20, .end = -ECANCELED, .at = 60 },
+	{ "err, all cut", 2, { SITS, SITS }, SITS,
+	  .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
+	{ "err, only the body cut", 0, .body = SITS,
+	  .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
+	{ "err, only a child cut", 1, { SITS }, EXIT(0, 0),
+	  .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
+	{ "err, a child cut, rc positive", 1, { SITS }, EXIT(0, 5),
+	  .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
+	{ "err, nobody cut", 1, { SAYS(0) }, EXIT(0, 0),
+	  .cancel = 10, .err = EPIPE, .end = 0, .at = 10 },
+	{ "err, nobody cut, rc positive", 1, { SAYS(9) }, SAYS(5),
+	  .cancel = 10, .err = EPIPE, .end = 5, .at = 10 },
 	{ "err 0, all cut", 2, { SITS, SITS }, SITS, .cancel = 10, .end = 0, .at = 10 },
-	{ "err 0, a child cut, rc positive", 1, { SITS }, EXIT(0, 5), .cancel = 10, .end = 0, .at = 10 },
-	{ "err, then the outer scope", 1, { SLOW(40) }, SITS, .cancel = 10, .err = EPIPE, .outer = 30,
-	  .end = -ECANCELED, .at = 50 },
-	{ "the outer scope, then err", 1, { SLOW(40) }, SITS, .cancel = 30, .err = EPIPE, .outer = 10,
-	  .end = -ECANCELED, .at = 50 },
+	{ "err 0, a child cut, rc positive", 1, { SITS }, EXIT(0, 5),
+	  .cancel = 10, .end = 0, .at = 10 },
+	{ "err, then the outer scope", 1, { SLOW(40) }, SITS,
+	  .cancel = 10, .err = EPIPE, .outer = 30, .end = -ECANCELED, .at = 50 },
+	{ "the outer scope, then err", 1, { SLOW(40) }, SITS,
+	  .cancel = 30, .err = EPIPE, .outer = 10, .end = -ECANCELED, .at = 50 },
 };
+/* clang-format on */
 
 START_TEST(C27_fail_fast_without_an_error)
 {
@@ -167,36 +188,46 @@ START_TEST(C27_fail_fast_without_an_error)
 END_TEST
 
 /* C26, C27: a child's error cancels nothing and does not come back; the body's does both */
+/* clang-format off */
 static const struct stage collect[] = {
 	{ "empty", .end = 0 },
 	{ "empty, rc positive", .body = EXIT(0, 5), .end = 5 },
 	{ "an error cancels nothing", 2, { EXIT(10, -EIO), EXIT(30, 0) }, EXIT(20, 0),
 	  .end = 0, .at = 30, ERRORS(1, -EIO) },
-	{ "an error, rc positive", 1, { EXIT(10, -EIO) }, EXIT(0, 5), .end = 5, .at = 10, ERRORS(1, -EIO) },
-	{ "errors in order of time", 4, { EXIT(40, -1), EXIT(10, -2), EXIT(30, 0), EXIT(20, -3) }, EXIT(0, 0),
-	  .end = 0, .at = 40, ERRORS(3, -2, -3, -1) },
-	{ "six errors are counted, four kept", 6, { EXIT(6, -1), EXIT(5, -2), EXIT(4, -3), EXIT(3, -4), EXIT(2, -5),
-	  EXIT(1, -6) }, EXIT(0, 0), .end = 0, .at = 6, ERRORS(6, -6, -5, -4, -3) },
+	{ "an error, rc positive", 1, { EXIT(10, -EIO) }, EXIT(0, 5),
+	  .end = 5, .at = 10, ERRORS(1, -EIO) },
+	{ "errors in order of time", 4, { EXIT(40, -1), EXIT(10, -2), EXIT(30, 0), EXIT(20, -3) },
+	  EXIT(0, 0), .end = 0, .at = 40, ERRORS(3, -2, -3, -1) },
+	{ "six errors are counted, four kept", 6,
+	  { EXIT(6, -1), EXIT(5, -2), EXIT(4, -3), EXIT(3, -4), EXIT(2, -5), EXIT(1, -6) },
+	  EXIT(0, 0), .end = 0, .at = 6, ERRORS(6, -6, -5, -4, -3) },
 	{ "-ECANCELED, nobody cancelled", 2, { EXIT(10, -ECANCELED), EXIT(30, 0) }, EXIT(0, 0),
 	  .end = 0, .at = 30, ERRORS(1, -ECANCELED) },
-	{ "the body's error cancels", 2, { SITS, SITS }, EXIT(10, -EINVAL), .end = -EINVAL, .at = 10 },
+	{ "the body's error cancels", 2, { SITS, SITS }, EXIT(10, -EINVAL),
+	  .end = -EINVAL, .at = 10 },
 	{ "the body's error after a child's", 2, { EXIT(5, -EIO), SITS }, EXIT(10, -EINVAL),
 	  .end = -EINVAL, .at = 10, ERRORS(1, -EIO) },
-	{ "body returns -ECANCELED, nobody cancelled", 1, { SITS }, EXIT(10, -ECANCELED), .end = -ECANCELED, .at = 10 },
+	{ "body returns -ECANCELED, nobody cancelled", 1, { SITS }, EXIT(10, -ECANCELED),
+	  .end = -ECANCELED, .at = 10 },
 	{ "outer, all cut", 2, { SITS, SITS }, SITS, .outer = 20, .end = -ECANCELED, .at = 20 },
 	{ "outer, a child cut, another failed", 2, { EXIT(10, -EIO), SITS }, EXIT(0, 0),
 	  .outer = 20, .end = -ECANCELED, .at = 20, ERRORS(1, -EIO) },
-	{ "outer, a child cut, rc positive", 1, { SITS }, EXIT(0, 5), .outer = 20, .end = -ECANCELED, .at = 20 },
+	{ "outer, a child cut, rc positive", 1, { SITS }, EXIT(0, 5),
+	  .outer = 20, .end = -ECANCELED, .at = 20 },
 	{ "outer, an error in the unwinding, nobody cut", 1, { SAYS(-EIO) }, EXIT(0, 0),
 	  .outer = 20, .end = 0, .at = 20, ERRORS(1, -EIO) },
-	{ "outer, the body errs in the unwinding", 1, { SITS }, SAYS(-EPROTO), .outer = 20, .end = -EPROTO, .at = 20 },
+	{ "outer, the body errs in the unwinding", 1, { SITS }, SAYS(-EPROTO),
+	  .outer = 20, .end = -EPROTO, .at = 20 },
 	{ "outer, all finish", 1, { SAYS(0) }, SAYS(0), .outer = 20, .end = 0, .at = 20 },
-	{ "err, all cut", 2, { SITS, SITS }, SITS, .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
-	{ "err, a child failed before", 2, { EXIT(5, -EIO), SITS }, SITS, .cancel = 10, .err = EPIPE,
-	  .end = -EPIPE, .at = 10, ERRORS(1, -EIO) },
+	{ "err, all cut", 2, { SITS, SITS }, SITS,
+	  .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
+	{ "err, a child failed before", 2, { EXIT(5, -EIO), SITS }, SITS,
+	  .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10, ERRORS(1, -EIO) },
 	{ "err 0, all cut", 2, { SITS, SITS }, SITS, .cancel = 10, .end = 0, .at = 10 },
-	{ "err, nobody cut", 1, { SAYS(0) }, EXIT(0, 5), .cancel = 10, .err = EPIPE, .end = 5, .at = 10 },
+	{ "err, nobody cut", 1, { SAYS(0) }, EXIT(0, 5),
+	  .cancel = 10, .err = EPIPE, .end = 5, .at = 10 },
 };
+/* clang-format on */
 
 START_TEST(C27_collect_returns_the_body_s_error)
 {
@@ -205,27 +236,34 @@ START_TEST(C27_collect_returns_the_body_s_error)
 END_TEST
 
 /* C26, C27: the first success of a child decides, else rc, else the first error */
+/* clang-format off */
 static const struct stage first_won[] = {
 	{ "the first", 2, { EXIT(30, 0), EXIT(50, 0) }, SITS, .end = 0, .at = 30, .winner = 1 },
-	{ "a positive exit is a success", 2, { SITS, EXIT(30, 7) }, EXIT(0, 0), .end = 0, .at = 30, .winner = 2 },
+	{ "a positive exit is a success", 2, { SITS, EXIT(30, 7) }, EXIT(0, 0),
+	  .end = 0, .at = 30, .winner = 2 },
 	{ "rc positive", 1, { EXIT(30, 0) }, EXIT(0, 5), .end = 0, .at = 30, .winner = 1 },
 	{ "the body was cut by it", 1, { EXIT(30, 1) }, SITS, .end = 0, .at = 30, .winner = 1 },
-	{ "the body errs after it", 1, { EXIT(30, 1) }, SAYS(-EPROTO), .end = 0, .at = 30, .winner = 1 },
-	{ "the body errs long after it", 1, { EXIT(10, 1) }, { .nap = EVER, .cleanup = 30, .answers = true,
-	  .answer = -EPROTO }, .end = 0, .at = 40, .winner = 1 },
+	{ "the body errs after it", 1, { EXIT(30, 1) }, SAYS(-EPROTO),
+	  .end = 0, .at = 30, .winner = 1 },
+	{ "the body errs long after it", 1, { EXIT(10, 1) },
+	  { .nap = EVER, .cleanup = 30, .answers = true, .answer = -EPROTO }, .end = 0, .at = 40,
+	  .winner = 1 },
 	{ "failures before it are no errors", 3, { EXIT(10, -EIO), EXIT(30, 0), SITS }, SITS,
 	  .end = 0, .at = 30, .winner = 2, ERRORS(1, -EIO) },
 	{ "failures after it are none either", 2, { EXIT(30, 0), SAYS(-EIO) }, SITS,
 	  .end = 0, .at = 30, .winner = 1, ERRORS(1, -EIO) },
-	{ "a second success changes nothing", 2, { SAYS(3), EXIT(30, 0) }, SITS, .end = 0, .at = 30, .winner = 2 },
-	{ "the outer scope expires while losers unwind", 2, { EXIT(10, 0), SLOW(40) }, SITS, .outer = 30,
-	  .end = 0, .at = 50, .winner = 1 },
-	{ "it succeeds although the outer scope expired", 2, { SAYS(0), SITS }, SITS, .outer = 20,
-	  .end = 0, .at = 20, .winner = 1 },
-	{ "it succeeds although the group was cancelled", 2, { SITS, SAYS(0) }, SITS, .cancel = 20, .err = EPIPE,
-	  .end = 0, .at = 20, .winner = 2 },
-	{ "it succeeds after the body's error", 2, { SITS, SAYS(4) }, EXIT(10, -EINVAL), .end = 0, .at = 10, .winner = 2 },
+	{ "a second success changes nothing", 2, { SAYS(3), EXIT(30, 0) }, SITS,
+	  .end = 0, .at = 30, .winner = 2 },
+	{ "the outer scope expires while losers unwind", 2, { EXIT(10, 0), SLOW(40) }, SITS,
+	  .outer = 30, .end = 0, .at = 50, .winner = 1 },
+	{ "it succeeds although the outer scope expired", 2, { SAYS(0), SITS }, SITS,
+	  .outer = 20, .end = 0, .at = 20, .winner = 1 },
+	{ "it succeeds although the group was cancelled", 2, { SITS, SAYS(0) }, SITS,
+	  .cancel = 20, .err = EPIPE, .end = 0, .at = 20, .winner = 2 },
+	{ "it succeeds after the body's error", 2, { SITS, SAYS(4) }, EXIT(10, -EINVAL),
+	  .end = 0, .at = 10, .winner = 2 },
 };
+/* clang-format on */
 
 START_TEST(C27_first_with_a_winner_is_0)
 {
@@ -233,28 +271,35 @@ START_TEST(C27_first_with_a_winner_is_0)
 }
 END_TEST
 
+/* clang-format off */
 static const struct stage first_lost[] = {
 	{ "empty", .end = 0 },
 	{ "empty, rc positive", .body = EXIT(0, 5), .end = 5 },
 	{ "the body's success is no winner", .body = EXIT(10, 0), .end = 0, .at = 10 },
-	{ "all fail", 2, { EXIT(20, -EPERM), EXIT(10, -EIO) }, EXIT(0, 0), .end = -EIO, .at = 20, ERRORS(2, -EIO, -EPERM) },
-	{ "all fail, rc positive", 1, { EXIT(10, -EIO) }, EXIT(0, 5), .end = -EIO, .at = 10, ERRORS(1, -EIO) },
+	{ "all fail", 2, { EXIT(20, -EPERM), EXIT(10, -EIO) }, EXIT(0, 0),
+	  .end = -EIO, .at = 20, ERRORS(2, -EIO, -EPERM) },
+	{ "all fail, rc positive", 1, { EXIT(10, -EIO) }, EXIT(0, 5),
+	  .end = -EIO, .at = 10, ERRORS(1, -EIO) },
 	{ "all fail, the body errs after them", 1, { EXIT(10, -EIO) }, EXIT(30, -EINVAL),
 	  .end = -EINVAL, .at = 30, ERRORS(1, -EIO) },
-	{ "the body's error cancels", 2, { SITS, SITS }, EXIT(10, -EINVAL), .end = -EINVAL, .at = 10 },
+	{ "the body's error cancels", 2, { SITS, SITS }, EXIT(10, -EINVAL),
+	  .end = -EINVAL, .at = 10 },
 	{ "-ECANCELED, nobody cancelled", 1, { EXIT(10, -ECANCELED) }, EXIT(0, 0),
 	  .end = -ECANCELED, .at = 10, ERRORS(1, -ECANCELED) },
 	{ "outer, all cut", 2, { SITS, SITS }, SITS, .outer = 20, .end = -ECANCELED, .at = 20 },
-	{ "outer, a child cut, rc positive", 1, { SITS }, EXIT(0, 5), .outer = 20, .end = -ECANCELED, .at = 20 },
+	{ "outer, a child cut, rc positive", 1, { SITS }, EXIT(0, 5),
+	  .outer = 20, .end = -ECANCELED, .at = 20 },
 	{ "outer, a child cut, another failed", 2, { EXIT(10, -EIO), SITS }, SITS,
 	  .outer = 20, .end = -EIO, .at = 20, ERRORS(1, -EIO) },
 	{ "outer, the body's answer before the child's", 2, { SAYS(-EIO), SITS }, SAYS(-EPROTO),
 	  .outer = 20, .end = -EPROTO, .at = 20, ERRORS(1, -EIO) },
-	{ "err, all cut", 2, { SITS, SITS }, SITS, .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
+	{ "err, all cut", 2, { SITS, SITS }, SITS,
+	  .cancel = 10, .err = EPIPE, .end = -EPIPE, .at = 10 },
 	{ "err 0, all cut", 2, { SITS, SITS }, SITS, .cancel = 10, .end = 0, .at = 10 },
-	{ "err, a child failed before", 2, { EXIT(5, -EIO), SITS }, SITS, .cancel = 10, .err = EPIPE,
-	  .end = -EIO, .at = 10, ERRORS(1, -EIO) },
+	{ "err, a child failed before", 2, { EXIT(5, -EIO), SITS }, SITS,
+	  .cancel = 10, .err = EPIPE, .end = -EIO, .at = 10, ERRORS(1, -EIO) },
 };
+/* clang-format on */
 
 START_TEST(C27_first_without_a_winner)
 {
@@ -271,20 +316,25 @@ struct waiting {
 	int wait, at, end;
 };
 
+/* clang-format off */
 static const struct waiting waits[] = {
 	{ "nobody", CO_GROUP_FAIL_FAST, 0, .wait = 0 },
 	{ "a success", CO_GROUP_FAIL_FAST, 1, { EXIT(10, 7) }, .at = 10 },
 	{ "two", CO_GROUP_FAIL_FAST, 2, { EXIT(20, 0), EXIT(10, 0) }, .at = 20 },
 	{ "only and last fails", CO_GROUP_FAIL_FAST, 1, { EXIT(10, -EIO) }, CANC, 10, -EIO },
-	{ "fails, without awaiting the other", CO_GROUP_FAIL_FAST, 2, { EXIT(10, -EIO), SLOW(40) }, CANC, 10, -EIO },
+	{ "fails, without awaiting the other", CO_GROUP_FAIL_FAST, 2, { EXIT(10, -EIO), SLOW(40) },
+	  CANC, 10, -EIO },
 	{ "-ECANCELED of nobody", CO_GROUP_FAIL_FAST, 1, { EXIT(10, CANC) }, CANC, 10, CANC },
 	{ "collect: fails", CO_GROUP_COLLECT, 1, { EXIT(10, -EIO) }, .at = 10 },
 	{ "collect: both", CO_GROUP_COLLECT, 2, { EXIT(10, -EIO), EXIT(30, 0) }, .at = 30 },
 	{ "first: wins", CO_GROUP_FIRST, 1, { EXIT(10, 0) }, CANC, 10, 0 },
-	{ "first: wins, without awaiting the loser", CO_GROUP_FIRST, 2, { EXIT(10, 2), SLOW(40) }, CANC, 10, 0 },
+	{ "first: wins, without awaiting the loser", CO_GROUP_FIRST, 2, { EXIT(10, 2), SLOW(40) },
+	  CANC, 10, 0 },
 	{ "first: fails", CO_GROUP_FIRST, 1, { EXIT(10, -EIO) }, 0, 10, -EIO },
-	{ "first: fails, then wins", CO_GROUP_FIRST, 2, { EXIT(10, -EIO), EXIT(30, 0) }, CANC, 30, 0 },
+	{ "first: fails, then wins", CO_GROUP_FIRST, 2, { EXIT(10, -EIO), EXIT(30, 0) }, CANC, 30,
+	  0 },
 };
+/* clang-format on */
 
 static int play_waiting(void *arg)
 {
@@ -455,8 +505,9 @@ SCENARIO(C14_errs_that_no_cancel_takes)
 SCENARIO(C26_cut_siblings_wake_in_the_order_of_spawning)
 {
 	struct actor kid[] = {
-		{ .nap = 700, .letter = 'a' }, { .nap = EVER, .letter = 'b' }, { .nap = 300, .letter = 'c' },
-		{ .nap = 500, .letter = 'd' }, { .nap = 10, .exit = -EIO }, { .nap = 200, .letter = 'e' },
+		{ .nap = 700, .letter = 'a' }, { .nap = EVER, .letter = 'b' },
+		{ .nap = 300, .letter = 'c' }, { .nap = 500, .letter = 'd' },
+		{ .nap = 10, .exit = -EIO },   { .nap = 200, .letter = 'e' },
 	};
 	co_group g;
 
@@ -473,7 +524,8 @@ SCENARIO(C26_cut_siblings_wake_in_the_order_of_spawning)
 /* C26: a child that was cancelled alone is no error, and not cut short */
 SCENARIO(C26_one_child_cancelled_alone)
 {
-	static const enum co_group_mode modes[] = { CO_GROUP_FAIL_FAST, CO_GROUP_COLLECT, CO_GROUP_FIRST };
+	static const enum co_group_mode modes[] = { CO_GROUP_FAIL_FAST, CO_GROUP_COLLECT,
+						    CO_GROUP_FIRST };
 	co_group g;
 	co_ref ref;
 
@@ -656,7 +708,8 @@ static co_group in_data;
 
 SCENARIO(C3_group_objects_anywhere_and_again)
 {
-	co_group *on_heap = malloc(sizeof(*on_heap)), on_stack, *all[] = { &in_data, on_heap, &on_stack };
+	co_group *on_heap = malloc(sizeof(*on_heap)), on_stack,
+		 *all[] = { &in_data, on_heap, &on_stack };
 
 	ck_assert_ptr_nonnull(on_heap);
 	for (int i = 0; i < 6; i++) {
@@ -669,26 +722,13 @@ SCENARIO(C3_group_objects_anywhere_and_again)
 	free(on_heap);
 }
 
-SUITE("contract-group",
-      C27_fail_fast_returns_the_first_error,
-      C27_fail_fast_without_an_error,
-      C27_collect_returns_the_body_s_error,
-      C27_first_with_a_winner_is_0,
-      C27_first_without_a_winner,
-      C27_owner_in_group_wait,
-      C27_done_before_the_cancel_is_0_but_a_wait_is_a_cancellation_point,
-      C7_group_wait_until,
-      C27_group_can_be_filled_again_after_a_wait,
-      C4_cause_of_a_failed_and_of_a_winning_sibling,
-      C4_cancelling_a_group_again_changes_nothing,
-      C14_errs_that_no_cancel_takes,
-      C26_cut_siblings_wake_in_the_order_of_spawning,
-      C26_one_child_cancelled_alone,
-      C26_one_child_cancelled_alone_fails,
-      C27_cut_short_is_judged_at_the_exit,
-      C27_mapping_stops_at_a_shield,
-      C28_a_childs_shield_outlasts_the_cancel,
-      C26_cancel_of_an_inner_scope_is_no_excuse,
-      C26_was_cancelled,
-      C27_errors_as_many_as_asked_for,
-      C3_group_objects_anywhere_and_again)
+SUITE("contract-group", C27_fail_fast_returns_the_first_error, C27_fail_fast_without_an_error,
+      C27_collect_returns_the_body_s_error, C27_first_with_a_winner_is_0, C27_first_without_a_winner,
+      C27_owner_in_group_wait, C27_done_before_the_cancel_is_0_but_a_wait_is_a_cancellation_point,
+      C7_group_wait_until, C27_group_can_be_filled_again_after_a_wait,
+      C4_cause_of_a_failed_and_of_a_winning_sibling, C4_cancelling_a_group_again_changes_nothing,
+      C14_errs_that_no_cancel_takes, C26_cut_siblings_wake_in_the_order_of_spawning,
+      C26_one_child_cancelled_alone, C26_one_child_cancelled_alone_fails,
+      C27_cut_short_is_judged_at_the_exit, C27_mapping_stops_at_a_shield,
+      C28_a_childs_shield_outlasts_the_cancel, C26_cancel_of_an_inner_scope_is_no_excuse,
+      C26_was_cancelled, C27_errors_as_many_as_asked_for, C3_group_objects_anywhere_and_again)

@@ -310,7 +310,7 @@ static __attribute__((noinline)) void leaves_frames(co_ns dur, int depth)
 	co_scope_begin(&s, dur);
 	if (depth > 1)
 		leaves_frames(dur, depth - 1);
-	__asm__ volatile("" : : "r"(&s) : "memory");	/* no tail call */
+	__asm__ volatile("" : : "r"(&s) : "memory"); /* no tail call */
 }
 
 /* some way down the stack, below whatever the caller calls next */
@@ -318,7 +318,7 @@ static __attribute__((noinline)) void leaves_frames_deep_down(co_ns dur, int dep
 {
 	char room[4096];
 
-	__asm__ volatile("" : : "r"(room) : "memory");	/* the room must be there */
+	__asm__ volatile("" : : "r"(room) : "memory"); /* the room must be there */
 	leaves_frames(dur, depth);
 	__asm__ volatile("" : : "r"(room) : "memory");
 }
@@ -514,6 +514,40 @@ SCENARIO_WITH(C39_group_left_open, hearing())
 	IS(co_group_end(&g, 0), 0);
 }
 
+static int returns_with_both(void *kid)
+{
+	static co_group g;
+	static co_scope s[2];
+
+	co_scope_begin(&s[0], CO_SEC(1));
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, actor, kid);
+	co_scope_begin(&s[1], CO_SEC(1));
+	IS(co_sleep(MS(10)), 0);
+	return 7;
+}
+
+/* a scope in a group in a scope, all left open */
+SCENARIO_WITH(C39_group_and_scopes_left_open, hearing())
+{
+	struct actor kid = { .nap = EVER, .cleanup = 20 };
+	int groups = 0, scopes = 0;
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(join(spawn(&g, returns_with_both, &kid)), 7);
+	AT(30);
+	IS(kid.left, 30);
+	for (int i = 0; i < misuses()->count; i++) {
+		groups += misuses()->kind[i] == CO_MISUSE_GROUP;
+		scopes += misuses()->kind[i] == CO_MISUSE_SCOPE_LEAKED;
+	}
+	ck_assert_int_ge(groups, 1);
+	ck_assert_int_ge(scopes, 1);
+	IS(groups + scopes, misuses()->count);
+	IS(co_group_end(&g, 0), 0);
+}
+
 /* ------------------------------------------------------------------------------------------- another runtime's things */
 
 struct foreign {
@@ -546,12 +580,6 @@ static void *foreign_thread(void *arg)
 	return NULL;
 }
 
-static int never(void *arg)
-{
-	ck_abort_msg("ran");
-	return arg != NULL;
-}
-
 static void denied(int rc)
 {
 	IS(rc, -EXDEV);
@@ -571,11 +599,11 @@ static int visits(void *arg)
 	denied(co_scope_set_deadline(&f->scope, 0));
 	denied(co_scope_rearm(&f->scope, 0));
 	denied(co_group_cancel(&f->group, 0));
-	denied(co_spawn(&f->group, never, NULL, NULL));
+	denied(co_spawn(&f->group, must_not_run, NULL, NULL));
 	denied(co_group_wait(&f->group));
 	denied(co_group_wait_until(&f->group, 0));
 	denied(co_group_admit(&f->group));
-	denied(co_group_start(&f->group, never, NULL, NULL));
+	denied(co_group_start(&f->group, must_not_run, NULL, NULL));
 	ck_assert(!co_was_cancelled(f->member));
 	misuses()->count = 0;
 	IS(co_yield_now(), 0);
@@ -617,7 +645,7 @@ SCENARIO_WITH(C39_shield_without_an_end, hearing())
 	co_scope s = CO_SCOPE_INIT, t = CO_SCOPE_INIT;
 	int ran = 0;
 
-	IS(co_shield(CO_FOREVER, never, NULL), -EINVAL);
+	IS(co_shield(CO_FOREVER, must_not_run, NULL), -EINVAL);
 	blamed(CO_MISUSE_SHIELD);
 	co_scope_begin_shield(&s, CO_FOREVER);
 	blamed(CO_MISUSE_SHIELD);
@@ -625,7 +653,7 @@ SCENARIO_WITH(C39_shield_without_an_end, hearing())
 	co_scope_begin_at(&t, CO_FOREVER, CO_SHIELD);
 	blamed(CO_MISUSE_SHIELD);
 	IS(co_scope_end(&t, CANC), CANC);
-	co_with_shield(&s, CO_FOREVER)
+	co_with_shield (&s, CO_FOREVER)
 		ran++;
 	blamed(CO_MISUSE_SHIELD);
 	IS(ran, 0);
@@ -654,7 +682,8 @@ static int returns_an_error(void *arg)
 static int has_a_failing_one(void *arg)
 {
 	(void)arg;
-	IS(co_spawn_with(NULL, returns_an_error, NULL, NULL, &(struct co_attr){ .name = "careless" }), 0);
+	IS(co_spawn_with(NULL, returns_an_error, NULL, NULL, &(struct co_attr){ .name = "careless" }),
+	   0);
 	return co_yield_now();
 }
 
@@ -703,7 +732,7 @@ END_TEST
 
 static void all_refused(void)
 {
-	co_fn *const fns[] = { never };
+	co_fn *const fns[] = { must_not_run };
 	static co_group none;
 	struct timespec before, after;
 	int code = 99;
@@ -719,10 +748,10 @@ static void all_refused(void)
 	IS(co_group_wait(&none), -EPERM);
 	IS(co_group_wait_until(&none, 0), -EPERM);
 	IS(co_group_admit(&none), -EPERM);
-	IS(co_group_start(&none, never, NULL, NULL), -EPERM);
+	IS(co_group_start(&none, must_not_run, NULL, NULL), -EPERM);
 	IS(co_gather(1, fns, NULL, NULL), -EPERM);
-	IS(co_timeout(MS(1), never, NULL), -EPERM);
-	IS(co_spawn(NULL, never, NULL, NULL), -EPERM);
+	IS(co_timeout(MS(1), must_not_run, NULL), -EPERM);
+	IS(co_spawn(NULL, must_not_run, NULL, NULL), -EPERM);
 	IS(co_test_settle(), -EPERM);
 	IS(co_test_advance(0), -EPERM);
 	IS(co_test_stall(0), -EPERM);
@@ -796,7 +825,7 @@ SCENARIO_WITH(null_arguments, hearing())
 	IS(co_spawn(NULL, NULL, NULL, NULL), -EINVAL);
 	co_group_begin(&g, CO_GROUP_FIRST);
 	IS(co_group_admit(NULL), -EINVAL);
-	IS(co_group_start(NULL, never, NULL, NULL), -EINVAL);
+	IS(co_group_start(NULL, must_not_run, NULL, NULL), -EINVAL);
 	IS(co_group_start(&g, NULL, NULL, NULL), -EINVAL);
 	IS(co_group_wait(NULL), -EINVAL);
 	IS(co_group_wait_until(NULL, 0), -EINVAL);
@@ -842,16 +871,23 @@ static void fuzz_ids(const co_ref *live, int n, const co_ref *gone, int gone_n, 
 		uint64_t r = suite_random(dice);
 
 		switch (pick >> 60) {
-		case 0: case 1: case 2: case 3:
+		case 0:
+		case 1:
+		case 2:
+		case 3:
 			id = base ^ (UINT64_C(1) << (r & 63));
 			break;
-		case 4: case 5: case 6:
+		case 4:
+		case 5:
+		case 6:
 			id = base + (r & 0xff) - 128;
 			break;
-		case 7: case 8:
+		case 7:
+		case 8:
 			id = base + ((r % 5) << (r >> 32 & 63));
 			break;
-		case 9: case 10:
+		case 9:
+		case 10:
 			id = gone[r % (unsigned)gone_n].id;
 			break;
 		case 11:
@@ -893,30 +929,44 @@ SCENARIO_WITH(K12_references_fuzzed, hearing())
 	blameless();
 }
 
-SUITE("contract-misuse",
-      C39_state_begin_of_an_open_scope,
-      C39_state_begin_and_end_of_an_ended_scope,
-      C39_state_end_of_a_scope_never_begun,
-      C39_state_garbage,
-      C39_state_a_copy,
-      C39_state_result_of_an_open_scope,
-      C39_state_open_scope_wiped,
-      C39_order_inner_scopes_are_closed,
-      C39_order_it_is_a_proper_end,
-      C39_order_group_end_with_an_open_scope,
-      C39_order_scope_end_around_an_open_group,
-      C39_owner_ends_by_others_change_nothing,
-      C39_leaked_by_a_frame_that_is_gone,
-      C39_leaked_is_guessed_on_the_own_stack_only,
-      C39_leaked_by_a_coroutine_that_returns,
-      C39_leaked_by_main,
-      C39_group_ended_by_a_stranger,
-      C39_group_ended_twice,
-      C39_group_begun_twice,
-      C39_group_left_open,
-      C39_loop_things_of_another_runtime,
-      C39_shield_without_an_end,
-      C39_default_hooks,
-      C39_outside_any_runtime,
-      null_arguments,
-      K12_references_fuzzed)
+struct era {
+	co_ref *seen;
+	int n;
+};
+
+static int outlives(void *arg)
+{
+	const struct era *e = arg;
+
+	e->seen[e->n] = co_self();
+	for (int i = 0; i < e->n; i++) {
+		ck_assert_msg(e->seen[i].id != e->seen[e->n].id,
+			      "runtime %d names its main as runtime %d did", e->n, i);
+		IS(co_cancel(e->seen[i], 0), -ESRCH);
+		IS(co_join(e->seen[i], NULL), -ESRCH);
+	}
+	return co_yield_now();
+}
+
+/* C39, K12: references of runtimes that are gone name nobody in those that follow, however many */
+START_TEST(K12_references_of_many_runtimes)
+{
+	static co_ref seen[600];
+
+	for (int n = 0; n < (int)LENGTH(seen); n++)
+		PLAY_WITH(outlives, &((struct era){ seen, n }), hearing());
+	blameless();
+}
+END_TEST
+
+SUITE("contract-misuse", C39_state_begin_of_an_open_scope,
+      C39_state_begin_and_end_of_an_ended_scope, C39_state_end_of_a_scope_never_begun,
+      C39_state_garbage, C39_state_a_copy, C39_state_result_of_an_open_scope,
+      C39_state_open_scope_wiped, C39_order_inner_scopes_are_closed, C39_order_it_is_a_proper_end,
+      C39_order_group_end_with_an_open_scope, C39_order_scope_end_around_an_open_group,
+      C39_owner_ends_by_others_change_nothing, C39_leaked_by_a_frame_that_is_gone,
+      C39_leaked_is_guessed_on_the_own_stack_only, C39_leaked_by_a_coroutine_that_returns,
+      C39_leaked_by_main, C39_group_ended_by_a_stranger, C39_group_ended_twice,
+      C39_group_begun_twice, C39_group_left_open, C39_group_and_scopes_left_open,
+      C39_loop_things_of_another_runtime, C39_shield_without_an_end, C39_default_hooks,
+      C39_outside_any_runtime, null_arguments, K12_references_fuzzed, K12_references_of_many_runtimes)

@@ -17,8 +17,8 @@ struct waker {
 	int at;
 };
 
-static co_group *crowded;		/* never empty */
-static co_ref endless;			/* a member of it */
+static co_group *crowded; /* never empty */
+static co_ref endless;	  /* a member of it */
 
 static int waker(void *arg)
 {
@@ -69,10 +69,14 @@ static void wake_all(const struct waker *w, int n, int late, const char *order)
 /* C9: in one instant operations first, each kind in the order of arming */
 SCENARIO(C9_operations_before_scopes_of_one_instant)
 {
+	/* clang-format off */
 	static const struct waker w[] = {
-		{ 'S', BY_SCOPE, 10 }, { 'a', BY_SLEEP, 10 }, { 'T', BY_SCOPE, 10 }, { 'b', BY_JOIN, 10 },
-		{ 'U', BY_SCOPE, 10 }, { 'c', BY_WAIT, 10 }, { 'V', BY_SCOPE, 10 }, { 'd', BY_SLEEP, 10 },
+		{ 'S', BY_SCOPE, 10 }, { 'a', BY_SLEEP, 10 }, { 'T', BY_SCOPE, 10 }, { 'b', BY_JOIN,
+		  10 },
+		{ 'U', BY_SCOPE, 10 }, { 'c', BY_WAIT, 10 }, { 'V', BY_SCOPE, 10 }, { 'd', BY_SLEEP,
+		  10 },
 	};
+	/* clang-format on */
 
 	wake_all(w, 8, 0, "abcdSTUV");
 	wake_all(w, 8, 10, "abcdSTUV");
@@ -82,10 +86,14 @@ SCENARIO(C9_operations_before_scopes_of_one_instant)
 /* C9: a late batch is in order of deadlines, whatever the order of arming */
 SCENARIO(C9_late_batch_in_order_of_deadlines)
 {
+	/* clang-format off */
 	static const struct waker w[] = {
-		{ 'f', BY_SCOPE, 40 }, { 'e', BY_SLEEP, 40 }, { 'b', BY_SCOPE, 10 }, { 'c', BY_SLEEP, 20 },
-		{ 'd', BY_SCOPE, 30 }, { 'a', BY_WAIT, 10 }, { 'h', BY_SCOPE, 4000 }, { 'g', BY_JOIN, 4000 },
+		{ 'f', BY_SCOPE, 40 }, { 'e', BY_SLEEP, 40 }, { 'b', BY_SCOPE, 10 }, { 'c',
+		  BY_SLEEP, 20 },
+		{ 'd', BY_SCOPE, 30 }, { 'a', BY_WAIT, 10 }, { 'h', BY_SCOPE, 4000 }, { 'g',
+		  BY_JOIN, 4000 },
 	};
+	/* clang-format on */
 
 	wake_all(w, 8, 0, "abcdefgh");
 	wake_all(w, 8, 40, "abcdefgh");
@@ -185,7 +193,7 @@ SCENARIO(C10_who_gets_which)
 /* ----------------------------------------------------------------------------------------------- the end of a runtime */
 
 struct lingerer {
-	int hold;			/* ms: how long it holds on after the cut */
+	int hold; /* ms: how long it holds on after the cut */
 	int woke, at, left;
 	struct co_cause cause;
 	volatile int *frame;
@@ -217,7 +225,9 @@ static int leaves_detached(void *arg)
 	static const char *const names[] = { "ann", "bob", "cyd" };
 
 	for (int i = 0; i < v->n; i++)
-		IS(co_spawn_with(NULL, lingerer, &v->who[i], NULL, &(struct co_attr){ .name = names[i] }), 0);
+		IS(co_spawn_with(NULL, lingerer, &v->who[i], NULL,
+				 &(struct co_attr){ .name = names[i] }),
+		   0);
 	IS(co_sleep(MS(10)), 0);
 	return v->exit;
 }
@@ -225,7 +235,9 @@ static int leaves_detached(void *arg)
 /* C29, C4: cancelled as main returns, cause SHUTDOWN without an err; in time is well */
 START_TEST(C29_detached_are_cancelled_and_awaited)
 {
-	struct leaving v = { .who = { { .hold = 0 }, { .hold = 30 }, { .hold = 4990 } }, .n = 3, .exit = 7 };
+	struct leaving v = { .who = { { .hold = 0 }, { .hold = 30 }, { .hold = 4990 } },
+			     .n = 3,
+			     .exit = 7 };
 	int code = -1;
 
 	IS(co_run(leaves_detached, &v, hearing(), &code), 0);
@@ -257,7 +269,8 @@ END_TEST
 /* C29: reported by name; the stuck one keeps its memory; the thread can start again */
 START_TEST(C29_stuck_at_exit)
 {
-	struct leaving v = { .who = { { .hold = 49 }, { .hold = 51 }, { .hold = 1000 } }, .n = 3 }, again = { .n = 0 };
+	struct leaving v = { .who = { { .hold = 49 }, { .hold = 51 }, { .hold = 1000 } }, .n = 3 },
+		       again = { .n = 0 };
 	struct co_options *opt = hearing();
 	int code = -1;
 
@@ -293,21 +306,15 @@ START_TEST(C29_grace_for_ever)
 }
 END_TEST
 
-static int refused(void *arg)
-{
-	ck_abort_msg("ran");
-	return arg != NULL;
-}
-
 static int spawns_at_the_end(void *arg)
 {
 	co_ref ref;
 	co_group g;
 
 	IS(co_sleep(CO_FOREVER), CANC);
-	IS(co_spawn(NULL, refused, NULL, &ref), CANC);
+	IS(co_spawn(NULL, must_not_run, NULL, &ref), CANC);
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
-	IS(co_spawn(&g, refused, NULL, NULL), CANC);
+	IS(co_spawn(&g, must_not_run, NULL, NULL), CANC);
 	IS(co_group_end(&g, 0), 0);
 	*(int *)arg = 1;
 	return 0;
@@ -332,14 +339,17 @@ END_TEST
 
 static int leaves_errors(void *arg)
 {
-	static struct actor fails = { .exit = -EIO }, odd = { .nap = 5, .exit = -ECANCELED }, fine = { .exit = 7 };
-	static struct actor cut = { .nap = EVER }, cut_and_fails = { .nap = EVER, .answers = true, .answer = -EPROTO };
+	static struct actor fails = { .exit = -EIO }, odd = { .nap = 5, .exit = -ECANCELED },
+			    fine = { .exit = 7 };
+	static struct actor cut = { .nap = EVER },
+			    cut_and_fails = { .nap = EVER, .answers = true, .answer = -EPROTO };
 	struct actor *all[] = { &fails, &odd, &fine, &cut, &cut_and_fails };
 	static const char *const names[] = { "fails", "odd", "fine", "cut", "cutandfails" };
 
 	(void)arg;
 	for (int i = 0; i < 5; i++)
-		IS(co_spawn_with(NULL, actor, all[i], NULL, &(struct co_attr){ .name = names[i] }), 0);
+		IS(co_spawn_with(NULL, actor, all[i], NULL, &(struct co_attr){ .name = names[i] }),
+		   0);
 	IS(co_sleep(MS(10)), 0);
 	IS(reports()->count, 2);
 	IS(co_checkpoint(), 0);
@@ -364,8 +374,8 @@ END_TEST
 /* ---------------------------------------------------------------------------------------------------------- deadlocks */
 
 struct knot {
-	co_fn *tie;			/* main: gets into the deadlock, checks what comes of it, returns 3 */
-	const char *names;		/* those who must be in the report */
+	co_fn *tie;	   /* main: gets into the deadlock, checks what comes of it, returns 3 */
+	const char *names; /* those who must be in the report */
 };
 
 static void after_the_knot(int rc)
@@ -512,17 +522,20 @@ static void untie(const struct knot *k, struct co_options *opt)
 	IS(reports()->kind[before], CO_REPORT_DEADLOCK);
 	snprintf(names, sizeof(names), "%s", k->names);
 	for (name = strtok_r(names, " ", &rest); name; name = strtok_r(NULL, " ", &rest))
-		ck_assert_msg(strstr(reports()->text[before], name), "%s: %s", name, reports()->text[before]);
+		ck_assert_msg(strstr(reports()->text[before], name), "%s: %s", name,
+			      reports()->text[before]);
 }
 
 /* C38, C4: on every clock; one report names who waits; exit_code is main's own */
 START_TEST(C38_deadlock)
 {
+	/* clang-format off */
 	static const struct knot knots[] = {
 		{ tie_alone, "" }, { tie_join, "alpha" }, { tie_group_end, "alpha beta" },
 		{ tie_each_other, "alpha beta" }, { tie_detached, "alpha" }, { tie_admit, "alpha" },
 		{ tie_start, "" }, { tie_with_cleanup, "" },
 	};
+	/* clang-format on */
 	struct co_options opt[4];
 
 	for (int i = 0; i < 4; i++)
@@ -578,7 +591,8 @@ static void host(co_loop *l)
 
 		ck_assert_int_ge(left, 0);
 		ck_assert_int_ge(p.fd, 0);
-		ck_assert_int_ge(poll(&p, 1, left == CO_FOREVER ? -1 : (int)((left + MS(1) - 1) / MS(1))), 0);
+		ck_assert_int_ge(
+			poll(&p, 1, left == CO_FOREVER ? -1 : (int)((left + MS(1) - 1) / MS(1))), 0);
 		while (co_loop_run_once(l) > 0)
 			;
 	}
@@ -598,7 +612,8 @@ static int guest(void *arg)
 /* co_loop_*: the host's part suffices; nothing is early, nobody is forgotten */
 START_TEST(loop_guest_of_a_host)
 {
-	static const enum co_clock clocks[] = { CO_CLOCK_MONOTONIC, CO_CLOCK_BOOTTIME, CO_CLOCK_VIRTUAL };
+	static const enum co_clock clocks[] = { CO_CLOCK_MONOTONIC, CO_CLOCK_BOOTTIME,
+						CO_CLOCK_VIRTUAL };
 	struct nap n[] = { { .dur = MS(8) }, { .dur = MS(3) }, { .dur = 0 }, { .dur = 1 } };
 
 	for (size_t c = 0; c < LENGTH(clocks); c++) {
@@ -647,6 +662,44 @@ START_TEST(loop_timeout_and_fd)
 	IS(co_loop_close(l), 0);
 	ck_assert(n.over);
 	IS(n.rc, CANC);
+}
+END_TEST
+
+/* api.h: "readable when run_once has work", also if that is a timer */
+START_TEST(loop_fd_alone_tells)
+{
+	struct nap n[] = { { .dur = MS(5) }, { .dur = MS(10) } };
+	co_loop *l = NULL;
+
+	IS(co_loop_open(&l, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		IS(co_loop_spawn(l, guest, &n[i]), 0);
+	while (co_loop_live(l)) {
+		struct pollfd p = { .fd = co_loop_fd(l), .events = POLLIN };
+
+		IS(poll(&p, 1, -1), 1);
+		while (co_loop_run_once(l) > 0)
+			;
+	}
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_ge(n[i].at, n[i].dur);
+	IS(co_loop_close(l), 0);
+}
+END_TEST
+
+/* a guest that waits for ever is no deadlock: its host may still spawn */
+START_TEST(loop_idle_is_no_deadlock)
+{
+	co_loop *l = NULL;
+
+	IS(co_loop_open(&l, hearing()), 0);
+	IS(co_loop_spawn(l, sleep_forever, NULL), 0);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_ge(co_loop_run_once(l), 0);
+	IS(co_loop_live(l), 1);
+	IS(co_loop_timeout(l), CO_FOREVER);
+	IS(co_loop_close(l), 0);
+	IS(reports()->count, 0);
 }
 END_TEST
 
@@ -815,11 +868,13 @@ END_TEST
 /* bad input to those that start a runtime; *out is NULL then */
 START_TEST(bad_options)
 {
+	/* clang-format off */
 	const struct co_options bad[] = {
 		{ .clock = (enum co_clock)17 }, { .grace = -1 }, { .slack = -1 }, { .watchdog = -5 },
 		{ .flags = 1u << 30 }, { .attr = { .stack_size = SIZE_MAX } },
 		{ .alloc = { .free = (void (*)(void *, size_t, void *))abort } },
 	};
+	/* clang-format on */
 	co_loop *l;
 	int code = 99;
 
@@ -842,26 +897,11 @@ START_TEST(bad_options)
 }
 END_TEST
 
-SUITE("contract-runtime",
-      C9_operations_before_scopes_of_one_instant,
-      C9_late_batch_in_order_of_deadlines,
-      C9_run_queue_is_first_in_first_out,
-      C9_timers_then_the_snapshot,
-      C2_loop_now_is_the_time_of_this_pass,
-      C10_who_gets_which,
-      C29_detached_are_cancelled_and_awaited,
-      C29_default_grace,
-      C29_stuck_at_exit,
-      C29_grace_for_ever,
-      C10_spawning_at_the_end,
-      C39_error_of_a_detached_coroutine_is_reported,
-      C38_deadlock,
-      C38_no_deadlock,
-      loop_guest_of_a_host,
-      loop_timeout_and_fd,
-      loop_run_once_is_bounded,
-      loop_close_with_coroutines,
-      loop_two_on_one_thread,
-      C23_main_is_cancelled,
-      C39_busy_inside_a_loop,
-      bad_options)
+SUITE("contract-runtime", C9_operations_before_scopes_of_one_instant,
+      C9_late_batch_in_order_of_deadlines, C9_run_queue_is_first_in_first_out,
+      C9_timers_then_the_snapshot, C2_loop_now_is_the_time_of_this_pass, C10_who_gets_which,
+      C29_detached_are_cancelled_and_awaited, C29_default_grace, C29_stuck_at_exit,
+      C29_grace_for_ever, C10_spawning_at_the_end, C39_error_of_a_detached_coroutine_is_reported,
+      C38_deadlock, C38_no_deadlock, loop_guest_of_a_host, loop_timeout_and_fd, loop_fd_alone_tells,
+      loop_idle_is_no_deadlock, loop_run_once_is_bounded, loop_close_with_coroutines,
+      loop_two_on_one_thread, C23_main_is_cancelled, C39_busy_inside_a_loop, bad_options)

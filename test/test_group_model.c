@@ -5,18 +5,18 @@
  */
 #include "actor.h"
 
-#define KIDS	5
+#define KIDS 5
 
 struct play {
 	enum co_group_mode mode;
-	struct actor part[KIDS + 1];	/* the last one is the body's */
-	int kids, outer, cancel, err;	/* ms, 0: none; errno */
+	struct actor part[KIDS + 1];  /* the last one is the body's */
+	int kids, outer, cancel, err; /* ms, 0: none; errno */
 	co_group *group;
-	int end, at, errors, error[4], winner, code;	/* what happened */
+	int end, at, errors, error[4], winner, code; /* what happened */
 };
 
 struct model {
-	int cut;			/* ms: when the group is cancelled; INT32_MAX: never */
+	int cut; /* ms: when the group is cancelled; INT32_MAX: never */
 	int exit_at[KIDS + 1], code[KIDS + 1];
 	bool short_[KIDS + 1], error[KIDS + 1], success[KIDS + 1];
 };
@@ -62,7 +62,8 @@ static void run_model(const struct play *p, struct model *m)
 				continue;
 			}
 			end_part(p, m, i);
-			if (cancels(p, m, i) && m->exit_at[i] < m->cut && (by < 0 || m->exit_at[i] < m->exit_at[by]))
+			if (cancels(p, m, i) && m->exit_at[i] < m->cut &&
+			    (by < 0 || m->exit_at[i] < m->exit_at[by]))
 				by = i;
 		}
 		if (by >= 0)
@@ -210,7 +211,8 @@ static void compare(struct play *p, const struct model *m, int n)
 	int i, k = 0, winner = -1;
 
 	PLAY_WITH(play_it, p, &opt);
-	ck_assert_msg(p->end == model_end(p, m), "play %d: end %d, not %d", n, p->end, model_end(p, m));
+	ck_assert_msg(p->end == model_end(p, m), "play %d: end %d, not %d", n, p->end,
+		      model_end(p, m));
 	ck_assert_msg(p->at == last_exit(p, m), "play %d: at %d, not %d", n, p->at, last_exit(p, m));
 	memcpy(told, m->error, sizeof(told));
 	for (; (i = earliest(m, told, p->kids)) >= 0; k++) {

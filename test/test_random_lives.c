@@ -9,25 +9,25 @@
  */
 #include "actor.h"
 
-#define LIVES	400		/* coroutines in a program */
-#define DEPTH	4		/* scopes and groups of one coroutine */
+#define LIVES 400 /* coroutines in a program */
+#define DEPTH 4	  /* scopes and groups of one coroutine */
 
 struct life {
 	co_ref ref;
 	int started, ended;
 	bool refused;
-	struct family *family;	/* NULL: detached */
+	struct family *family; /* NULL: detached */
 };
 
 struct family {
 	co_group group;
-	struct family *outer;	/* of the same coroutine, or its parent's */
+	struct family *outer; /* of the same coroutine, or its parent's */
 	int children;
 };
 
 static struct life life[LIVES];
 static int born, ended;
-static co_scope *open_scope[64];	/* of all coroutines; NULL: free */
+static co_scope *open_scope[64]; /* of all coroutines; NULL: free */
 static uint64_t dice;
 
 static int roll(int n)
@@ -144,9 +144,11 @@ static co_ref some_ref(void)
 
 static int join_some(void)
 {
-	int rc = roll(2) ? co_join(some_ref(), NULL) : co_join_until(some_ref(), NULL, co_now() + MS(roll(20) - 5));
+	int rc = roll(2) ? co_join(some_ref(), NULL)
+			 : co_join_until(some_ref(), NULL, co_now() + MS(roll(20) - 5));
 
-	ck_assert(rc == 0 || rc == CANC || rc == TMO || rc == -ESRCH || rc == -EBUSY || rc == -EDEADLK);
+	ck_assert(rc == 0 || rc == CANC || rc == TMO || rc == -ESRCH || rc == -EBUSY ||
+		  rc == -EDEADLK);
 	return point(rc) == CANC ? CANC : 0;
 }
 
@@ -159,8 +161,9 @@ static void meddle(void)
 	ck_assert(rc == 0 || rc == -ESRCH);
 	if (!s || roll(3) == 0)
 		return;
-	rc = roll(2) ? co_scope_cancel(s, roll(2) ? EPIPE : 0) :
-	     roll(2) ? co_scope_rearm(s, MS(roll(30) - 3)) : co_scope_set_deadline(s, co_now() + MS(roll(30) - 3));
+	rc = roll(2)   ? co_scope_cancel(s, roll(2) ? EPIPE : 0)
+	     : roll(2) ? co_scope_rearm(s, MS(roll(30) - 3))
+		       : co_scope_set_deadline(s, co_now() + MS(roll(30) - 3));
 	ck_assert(rc == 0 || rc == -EALREADY);
 }
 
@@ -205,7 +208,8 @@ static int in_group(struct family *outer, int depth, int acts)
 static int one_act(struct family *f, int depth, int acts)
 {
 	switch (roll(14)) {
-	case 0: case 1:
+	case 0:
+	case 1:
 		return slept(MS(roll(12) - 1));
 	case 2:
 		return roll(4) ? slept(1) : slept(CO_FOREVER);
@@ -213,9 +217,11 @@ static int one_act(struct family *f, int depth, int acts)
 		return point(co_yield_now());
 	case 4:
 		return point(co_checkpoint());
-	case 5: case 6:
+	case 5:
+	case 6:
 		return depth ? in_scope(f, depth, acts) : 0;
-	case 7: case 8:
+	case 7:
+	case 8:
 		return depth ? in_group(f, depth, acts) : 0;
 	case 9:
 		give_birth(roll(6) ? f : NULL);
@@ -283,7 +289,7 @@ START_TEST(random_lives)
 	dice = suite_seed();
 	opt.grace = CO_FOREVER;
 	opt.watchdog = CO_SEC(1000);
-	for (int n = 0; n < (suite_long() ? 20000 : 500); n++) {
+	for (int n = 0; n < (suite_long() ? 4000 : 300); n++) {
 		memset(life, 0, sizeof(life));
 		born = ended = accepted = 0;
 		PLAY_WITH(world, NULL, &opt);

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static time_t wall_jump, boot_jump;	/* seconds added to these clocks */
+static time_t wall_jump, boot_jump; /* seconds added to these clocks */
 
 int clock_gettime(clockid_t id, struct timespec *ts)
 {
@@ -232,11 +232,6 @@ START_TEST(S237_boottime_option)
 }
 END_TEST
 
-SUITE("scenarios-clock",
-      S227_no_jump_while_someone_is_runnable,
-      S230_no_backward_jump,
-      S231_advance_runs_timers_in_order,
-      S233_stall_is_one_late_batch,
-      S234_deterministic,
-      S236_monotonic_by_default,
-      S237_boottime_option)
+SUITE("scenarios-clock", S227_no_jump_while_someone_is_runnable, S230_no_backward_jump,
+      S231_advance_runs_timers_in_order, S233_stall_is_one_late_batch, S234_deterministic,
+      S236_monotonic_by_default, S237_boottime_option)

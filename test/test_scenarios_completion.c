@@ -6,7 +6,7 @@
 
 struct receiver {
 	co_ref from;
-	co_scope *in;			/* NULL: none */
+	co_scope *in; /* NULL: none */
 	co_ns for_ns;
 	int rc, code, next, end;
 };
@@ -186,10 +186,6 @@ SCENARIO(S114_both_outcomes_are_exclusive)
 	IS(co_group_end(&g, 0), 0);
 }
 
-SUITE("scenarios-completion",
-      S103_cancel_then_send,
-      S105_item_arrives_on_the_tick_of_the_deadline,
-      S107_sleep_due_with_its_scope,
-      S108_late_batch_in_deadline_order,
-      S111_join_completes_then_the_joiner_is_cancelled,
-      S114_both_outcomes_are_exclusive)
+SUITE("scenarios-completion", S103_cancel_then_send, S105_item_arrives_on_the_tick_of_the_deadline,
+      S107_sleep_due_with_its_scope, S108_late_batch_in_deadline_order,
+      S111_join_completes_then_the_joiner_is_cancelled, S114_both_outcomes_are_exclusive)

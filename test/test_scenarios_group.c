@@ -3,12 +3,6 @@
  */
 #include "actor.h"
 
-static int not_run(void *arg)
-{
-	ck_abort_msg("ran");
-	return arg != NULL;
-}
-
 /* C27 */
 SCENARIO(S129_empty_group)
 {
@@ -232,7 +226,7 @@ SCENARIO(S146_spawn_into_a_cancelled_group_is_refused)
 	ck_assert_ptr_nonnull(mine);
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
 	IS(co_group_cancel(&g, 0), 0);
-	IS(co_spawn(&g, not_run, mine, NULL), CANC);
+	IS(co_spawn(&g, must_not_run, mine, NULL), CANC);
 	settle();
 	free(mine);
 	IS(co_group_end(&g, 0), 0);
@@ -281,7 +275,7 @@ SCENARIO(S149_spawn_after_end)
 
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
 	IS(co_group_end(&g, 0), 0);
-	IS(co_spawn(&g, not_run, NULL, NULL), -ESHUTDOWN);
+	IS(co_spawn(&g, must_not_run, NULL, NULL), -ESHUTDOWN);
 	settle();
 }
 
@@ -436,8 +430,8 @@ SCENARIO(S156_start_cancelled)
 
 struct canceller {
 	co_group *g;
-	co_ref also;		/* cancelled right after it; id 0: nobody */
-	int rc;			/* of the sleep that follows */
+	co_ref also; /* cancelled right after it; id 0: nobody */
+	int rc;	     /* of the sleep that follows */
 };
 
 static int canceller(void *arg)
@@ -523,27 +517,13 @@ SCENARIO(S159_cancel_group_while_its_owner_waits)
 	IS(c.rc, 0);
 }
 
-SUITE("scenarios-group",
-      S129_empty_group,
-      S131_late_spawn,
-      S132_first_error_cancels_siblings_and_body,
-      S134_several_errors,
-      S135_body_error_cancels_children,
-      S137_child_returns_canceled_with_nobody_cancelled,
-      S138_outer_cancel,
-      S140_crash_during_slow_unwinding,
-      S141_nested_groups_the_outer_child_fails,
-      S143_group_with_a_deadline,
-      S144_wait_with_grace_then_cancel,
-      S146_spawn_into_a_cancelled_group_is_refused,
-      S147_hydra,
-      S149_spawn_after_end,
-      S150_children_belong_to_the_groups_scope,
-      S152_child_that_ignores_a_cancel_holds_the_end,
-      S153_race_mode,
-      S153_race_mode_all_fail,
-      S155_start_protocol,
-      S156_start_cancelled,
-      S158_cancel_group_from_a_member,
-      S159_cancel_group_while_others_wait_for_it,
+SUITE("scenarios-group", S129_empty_group, S131_late_spawn,
+      S132_first_error_cancels_siblings_and_body, S134_several_errors,
+      S135_body_error_cancels_children, S137_child_returns_canceled_with_nobody_cancelled,
+      S138_outer_cancel, S140_crash_during_slow_unwinding, S141_nested_groups_the_outer_child_fails,
+      S143_group_with_a_deadline, S144_wait_with_grace_then_cancel,
+      S146_spawn_into_a_cancelled_group_is_refused, S147_hydra, S149_spawn_after_end,
+      S150_children_belong_to_the_groups_scope, S152_child_that_ignores_a_cancel_holds_the_end,
+      S153_race_mode, S153_race_mode_all_fail, S155_start_protocol, S156_start_cancelled,
+      S158_cancel_group_from_a_member, S159_cancel_group_while_others_wait_for_it,
       S159_cancel_group_while_its_owner_waits)

@@ -192,13 +192,7 @@ SCENARIO(S128_target_ignores_the_cancel_for_a_while)
 	IS(t.left, 200);
 }
 
-SUITE("scenarios-join",
-      S116_cancel_before_first_run,
-      S117_cancel_a_finished_coroutine,
-      S119_cancel_does_not_switch,
-      S120_join_result,
-      S122_join_until_in_the_past_on_a_finished_coroutine,
-      S123_joiner_cancelled_target_lives,
-      S125_join_twice,
-      S126_scope_timeout_around_join,
-      S128_target_ignores_the_cancel_for_a_while)
+SUITE("scenarios-join", S116_cancel_before_first_run, S117_cancel_a_finished_coroutine,
+      S119_cancel_does_not_switch, S120_join_result,
+      S122_join_until_in_the_past_on_a_finished_coroutine, S123_joiner_cancelled_target_lives,
+      S125_join_twice, S126_scope_timeout_around_join, S128_target_ignores_the_cancel_for_a_while)

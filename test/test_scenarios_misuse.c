@@ -68,7 +68,7 @@ static __attribute__((noinline)) int calls_it(int rc)
 {
 	char room[4096];
 
-	__asm__ volatile("" : : "r"(room) : "memory");	/* the room must be there */
+	__asm__ volatile("" : : "r"(room) : "memory"); /* the room must be there */
 	rc = returns_early(rc);
 	__asm__ volatile("" : : "r"(room) : "memory");
 	return rc;
@@ -116,7 +116,7 @@ SCENARIO_WITH(S255_coroutine_returns_with_an_open_scope, hearing())
 
 static int leaves_by_return(co_scope *s)
 {
-	co_with_timeout(s, MS(10))
+	co_with_timeout (s, MS(10))
 		return co_sleep(CO_FOREVER);
 	return 99;
 }
@@ -126,7 +126,7 @@ static int leaves_by_goto(co_scope *s, int rounds)
 	int rc = 0;
 
 again:
-	co_with_timeout(s, MS(10)) {
+	co_with_timeout (s, MS(10)) {
 		rc = co_yield_now();
 		if (--rounds > 0)
 			goto again;
@@ -150,12 +150,12 @@ SCENARIO_WITH(S257_block_left_by_return_break_continue_goto, hearing())
 	IS(leaves_by_goto(&s, 5), 0);
 	IS(co_deadline(), CO_FOREVER);
 	for (int i = 0; i < 3; i++) {
-		co_with_timeout(&s, MS(10)) {
+		co_with_timeout (&s, MS(10)) {
 			if (i == 1)
 				break;
 			turns += 100;
 		}
-		co_with_shield(&s, MS(10)) {
+		co_with_shield (&s, MS(10)) {
 			if (i == 2)
 				continue;
 			turns += 1000;
@@ -204,12 +204,7 @@ SCENARIO_WITH(S263_scope_object_copied, hearing())
 	IS(misuses()->count, 0);
 }
 
-SUITE("scenarios-misuse",
-      S251_end_out_of_order,
-      S252_end_from_another_coroutine,
-      S254_early_return_without_end,
-      S255_coroutine_returns_with_an_open_scope,
-      S257_block_left_by_return_break_continue_goto,
-      S260_uninitialised_scope_object,
-      S261_blocking_call_outside_the_runtime,
-      S263_scope_object_copied)
+SUITE("scenarios-misuse", S251_end_out_of_order, S252_end_from_another_coroutine,
+      S254_early_return_without_end, S255_coroutine_returns_with_an_open_scope,
+      S257_block_left_by_return_break_continue_goto, S260_uninitialised_scope_object,
+      S261_blocking_call_outside_the_runtime, S263_scope_object_copied)

@@ -4,12 +4,6 @@
  */
 #include "actor.h"
 
-static int not_run(void *arg)
-{
-	ck_abort_msg("ran");
-	return arg != NULL;
-}
-
 static int point_yield(void *unused)
 {
 	(void)unused;
@@ -46,7 +40,7 @@ static int point_join_until_ended(void *ended)
 
 static int point_start(void *g)
 {
-	return co_group_start(g, not_run, NULL, NULL);
+	return co_group_start(g, must_not_run, NULL, NULL);
 }
 
 static int point_wait_empty(void *g)
@@ -56,7 +50,7 @@ static int point_wait_empty(void *g)
 
 static int point_gather(void *unused)
 {
-	co_fn *const fns[] = { not_run, not_run };
+	co_fn *const fns[] = { must_not_run, must_not_run };
 
 	(void)unused;
 	return co_gather(2, fns, NULL, NULL);
@@ -70,18 +64,22 @@ SCENARIO(S92_every_point_checks_at_entry)
 	struct props p;
 	co_ref ended;
 	int rc;
+	/* clang-format off */
 	const struct {
 		const char *name;
 		co_fn *call;
 		void *arg;
 	} points[] = {
 		{ "yield", point_yield, NULL }, { "checkpoint", point_checkpoint, NULL },
-		{ "sleep 0", point_sleep_0, NULL }, { "sleep_until in the past", point_sleep_past, NULL },
+		{ "sleep 0", point_sleep_0, NULL }, { "sleep_until in the past", point_sleep_past,
+		  NULL },
 		{ "join of an ended one", point_join_ended, &ended },
 		{ "join_until of an ended one", point_join_until_ended, &ended },
-		{ "group_start", point_start, &open }, { "group_wait, nobody there", point_wait_empty, &empty },
+		{ "group_start", point_start, &open }, { "group_wait, nobody there",
+		  point_wait_empty, &empty },
 		{ "gather", point_gather, NULL },
 	};
+	/* clang-format on */
 
 	set_up(&p, &full, &open);
 	ended = spawn(&open, sleep_ms, num(0));
@@ -315,11 +313,6 @@ SCENARIO(S101_checkpoint)
 	IS(other.ran, 1);
 }
 
-SUITE("scenarios-points",
-      S92_every_point_checks_at_entry,
-      S93_others_never_fail_with_it,
-      S95_until_tries_first,
-      S96_until_in_a_cancelled_scope,
-      S98_spinning_on_a_cancel_does_not_starve,
-      S99_yielding_sibling_does_not_delay_timers,
-      S101_checkpoint)
+SUITE("scenarios-points", S92_every_point_checks_at_entry, S93_others_never_fail_with_it,
+      S95_until_tries_first, S96_until_in_a_cancelled_scope, S98_spinning_on_a_cancel_does_not_starve,
+      S99_yielding_sibling_does_not_delay_timers, S101_checkpoint)

@@ -39,16 +39,10 @@ START_TEST(S266_detached_ignores_the_cancel)
 }
 END_TEST
 
-static int not_run(void *arg)
-{
-	ck_abort_msg("ran");
-	return arg != NULL;
-}
-
 static int spawns_late(void *refused)
 {
 	IS(co_sleep(CO_FOREVER), CANC);
-	*(int *)refused = co_spawn(NULL, not_run, NULL, NULL);
+	*(int *)refused = co_spawn(NULL, must_not_run, NULL, NULL);
 	return 0;
 }
 
@@ -220,13 +214,8 @@ SCENARIO(S278_positive_body_value_a_child_cut_short)
 	IS(co_scope_end(&s, CANC), TMO);
 }
 
-SUITE("scenarios-shutdown",
-      S264_detached_cancelled_after_main_returns,
-      S266_detached_ignores_the_cancel,
-      S267_spawn_detached_during_shutdown,
-      S269_error_in_a_detached_coroutine,
-      S270_cancel_called_from_a_cleanup,
-      S272_main_returns_with_an_open_group,
-      S275_cancel_during_scope_end,
-      S276_yield_spin_under_a_virtual_clock,
-      S278_positive_body_value_a_child_cut_short)
+SUITE("scenarios-shutdown", S264_detached_cancelled_after_main_returns,
+      S266_detached_ignores_the_cancel, S267_spawn_detached_during_shutdown,
+      S269_error_in_a_detached_coroutine, S270_cancel_called_from_a_cleanup,
+      S272_main_returns_with_an_open_group, S275_cancel_during_scope_end,
+      S276_yield_spin_under_a_virtual_clock, S278_positive_body_value_a_child_cut_short)

@@ -4,12 +4,12 @@
  */
 #include "actor.h"
 
-#define YEAR	(CO_SEC(86400) * 365)
+#define YEAR (CO_SEC(86400) * 365)
 
 /* one blocked in a scope; when it was woken, in ms */
 struct waiter {
 	co_scope scope;
-	int in;			/* ms of its deadline when begun */
+	int in; /* ms of its deadline when begun */
 	int rc, at;
 	char letter;
 };
@@ -73,6 +73,7 @@ SCENARIO(S240_earlier_insert_after_a_later_one)
 /* each line: begun with `in`, moved at `when[]` to `to[]`, fires at `fires` */
 SCENARIO(S242_reset_within_and_across_levels)
 {
+	/* clang-format off */
 	static const struct {
 		int in, when[3], to[3], fires;
 	} lines[] = {
@@ -85,6 +86,7 @@ SCENARIO(S242_reset_within_and_across_levels)
 		{ 64, { 63 }, { 65 }, 65 },
 		{ 64, { 63 }, { 64 }, 64 },
 	};
+	/* clang-format on */
 	co_group g;
 
 	for (size_t i = 0; i < LENGTH(lines); i++) {
@@ -129,7 +131,8 @@ SCENARIO(S243_multi_reset)
 /* the scenario's numbers as ms and as ns */
 SCENARIO(S245_cascade_boundaries)
 {
-	static const int64_t delays[] = { 1000, 2, 234, 262144 + 36864, 60, 10, 63, 64, 65, 4095, 4096, 4097, 1 << 24 };
+	static const int64_t delays[] = { 1000, 2,  234,  262144 + 36864, 60,	10,	63,
+					  64,	65, 4095, 4096,		  4097, 1 << 24 };
 	struct nap n[2 * LENGTH(delays)];
 	co_group g;
 
@@ -234,12 +237,7 @@ SCENARIO(S249_same_slot_removal_during_iteration)
 	AT(10);
 }
 
-SUITE("scenarios-wheel",
-      S239_insert_in_the_past_fires_at_once,
-      S240_earlier_insert_after_a_later_one,
-      S242_reset_within_and_across_levels,
-      S243_multi_reset,
-      S245_cascade_boundaries,
-      S246_beyond_the_wheels_range,
-      S248_cancel_many_not_yet_due_inside_a_wake,
-      S249_same_slot_removal_during_iteration)
+SUITE("scenarios-wheel", S239_insert_in_the_past_fires_at_once,
+      S240_earlier_insert_after_a_later_one, S242_reset_within_and_across_levels, S243_multi_reset,
+      S245_cascade_boundaries, S246_beyond_the_wheels_range,
+      S248_cancel_many_not_yet_due_inside_a_wake, S249_same_slot_removal_during_iteration)

@@ -43,7 +43,8 @@
  * Ownership. Scopes and groups are the caller's, anywhere in memory, and stay in place from begin
  *   to end. Names, options and attributes are copied; `arg` is passed on untouched.
  * Threads. All of this belongs to the thread that runs the runtime: nothing here may be called for
- *   a runtime from another thread or a signal handler. Several threads may have one runtime each.
+ *   a runtime from another thread or a signal handler, except co_post and co_scope_cancel_remote.
+ *   Several threads may have one runtime each.
  * Inside and outside. A thread is inside a runtime while co_run, co_loop_run_once or co_loop_close
  *   runs on it. Outside, calls that suspend give -EPERM. What is passed to another runtime than its
  *   own is misuse (CO_MISUSE_LOOP), -EXDEV.
@@ -246,6 +247,33 @@ size_t co_loop_live(const co_loop *l);
  * it. Blocks the thread meanwhile. 0, or -ETIMEDOUT: some would not end; reported, their memory
  * kept, the loop is gone all the same. -EBUSY: called inside a runtime; nothing happened. */
 int co_loop_close(co_loop *l);
+
+/* ------------------------------------------------------------------------------ other threads
+ *
+ * The only calls that other threads and signal handlers may make to a runtime are co_post and co_scope_cancel_remote.
+ * They use atomics and at most one write to an eventfd; they never wait, and allocate nothing. */
+
+/* A runtime, for other threads. Once one was asked for, the runtime is never held to be deadlocked: somebody may come. */
+typedef struct {
+	uint64_t id;
+} co_loop_ref;
+
+/* The runtime that this thread is inside of. id 0: outside, or out of memory or descriptors.
+ * Suspends: no. Cancellation point: no. */
+co_loop_ref co_loop_self(void);
+
+/* A function to be called on the loop's thread, before its coroutines run. The caller's memory, zeroed once; the library's
+ * from co_post until fn is entered, and fn may post it again or free it. fn must not suspend: calls that would are
+ * misuse (CALLBACK) and give -EPERM there. */
+struct co_post_node {
+	void (*fn)(struct co_post_node *self);
+	uintptr_t private_[3];
+};
+
+/* Has the loop call node->fn(node), in the order of posting. What was accepted is called, at the latest before co_run or
+ * co_loop_close returns. 0; -EBUSY: the node is queued already; -ESRCH: the runtime is gone; -EINVAL.
+ * Any thread, any signal handler. Suspends: no. Cancellation point: no. */
+int co_post(co_loop_ref to, struct co_post_node *node);
 
 /* ---------------------------------------------------------------------- sleeping and yielding */
 
@@ -450,6 +478,21 @@ void co_block_leave_(struct co_block_ *b);
 	     b.once; b.once = 0)
 #define co_with_timeout(s, dur) CO_BLOCK_(s, dur, 0u, CO_PASTE_(co_block_, __COUNTER__))
 #define co_with_shield(s, dur)	CO_BLOCK_(s, dur, CO_SHIELD, CO_PASTE_(co_block_, __COUNTER__))
+
+/* A scope, for other threads: see "other threads" above. */
+typedef struct {
+	uint64_t id;
+} co_scope_ref;
+
+/* A reference to an open scope; the same one each time. id 0: it is not open, or there is no memory. O(1), and a system
+ * call when it is the first of the runtime.
+ * Suspends: no. Cancellation point: no. */
+co_scope_ref co_scope_share(co_scope *s);
+
+/* As co_scope_cancel, from anywhere: the loop cancels the scope in its next pass. 0: recorded, also if it was cancelled in
+ * this way before; dropped if the scope ends first. -ESRCH: the scope is over. -EINVAL: no valid err.
+ * Any thread, any signal handler. Suspends: no. Cancellation point: no. */
+int co_scope_cancel_remote(co_scope_ref ref, int err);
 
 /* ---------------------------------------------------------------------------------- coroutines */
 
@@ -690,4 +733,8 @@ int co_test_settle(void);
 #ifdef __cplusplus
 }
 #endif
+
+#include <whorl/io.h>
+#include <whorl/work.h>
+
 #endif

@@ -1,0 +1,73 @@
+/* What other threads and signal handlers may reach of a loop: its mailbox.
+ *
+ * Everything in it is atomic and nothing of it is ever freed, so whoever holds an old reference can
+ * look. The operations are macros so that a test can play all interleavings of the code below
+ * them. */
+#ifndef WHORL_SCHED_REMOTE_H
+#define WHORL_SCHED_REMOTE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <whorl/co.h>
+
+#ifndef REMOTE_LOAD	/* all sequentially consistent: see "going to sleep" in remote.c */
+#define REMOTE_LOAD(at) atomic_load(at)
+#define REMOTE_STORE(at, value) atomic_store(at, value)
+#define REMOTE_EXCHANGE(at, value) atomic_exchange(at, value)
+#define REMOTE_CAS(at, expected, value) atomic_compare_exchange_strong(at, expected, value)
+#define REMOTE_ADD(at, n) atomic_fetch_add(at, n)
+#define REMOTE_PAUSE() sched_yield()
+#define REMOTE_SIGNAL(fd) whorl__signal(fd)	/* makes the eventfd readable */
+#endif
+
+struct node;
+struct share;
+
+struct mailbox {
+	_Atomic uint64_t id;			/* of the co_loop_ref; 0: of no loop */
+	_Atomic unsigned callers;		/* inside co_post or cancel_remote with this mailbox
+						 * */
+	_Atomic(struct co_post_node *) posts;	/* newest first */
+	_Atomic(struct share *) cancels;	/* newest first */
+	_Atomic bool asleep;			/* the loop waits, or is about to, and wants a
+						 * signal */
+	int event_fd;
+	uint32_t index, gen;
+	struct mailbox *next_free;
+};
+
+/* A scope that was shared. `word`: generation << 32 | REQUESTED | err. */
+struct share {
+	_Atomic uint64_t word;
+	_Atomic(struct mailbox *) mailbox;
+	struct share *next;			/* in mailbox->cancels, or among the free */
+	struct node *node;			/* the loop's: NULL once the scope is over */
+	bool taken;				/* the loop's: it has seen the request */
+	const void *site;			/* of the request */
+	uint32_t index;
+};
+
+struct mailbox *whorl__mailbox_open(void);	/* NULL: no memory, or no eventfd */
+/* no call on it is accepted, or still at work, afterwards */
+void whorl__mailbox_shut(struct mailbox *m);
+void whorl__mailbox_free(struct mailbox *m);	/* once what was accepted is done */
+co_loop_ref whorl__mailbox_ref(struct mailbox *m);
+bool whorl__mailbox_has_mail(struct mailbox *m);
+/* true: the loop may wait. False: something has come */
+bool whorl__mailbox_sleep(struct mailbox *m);
+void whorl__mailbox_awake(struct mailbox *m);
+struct co_post_node *whorl__mailbox_posts(struct mailbox *m);	/* takes all; the oldest */
+/* from now on its owner's; the next one */
+struct co_post_node *whorl__post_take(struct co_post_node *node);
+struct share *whorl__mailbox_cancels(struct mailbox *m);	/* takes all, linked by next */
+
+struct share *whorl__share_open(struct mailbox *m, struct node *node);	/* NULL: no memory */
+co_scope_ref whorl__share_ref(const struct share *s);
+void whorl__share_over(struct share *s);	/* its scope ended */
+/* from the list; NULL: its scope ended */
+struct node *whorl__share_take(struct share *s, int *err, const void **site);
+
+void whorl__signal(int fd);
+
+#endif
