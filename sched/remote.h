@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <whorl/co.h>
 
+#include "../src/core.h"
+
 #ifndef REMOTE_LOAD	/* all sequentially consistent: see "going to sleep" in remote.c */
 #define REMOTE_LOAD(at) atomic_load(at)
 #define REMOTE_STORE(at, value) atomic_store(at, value)
@@ -48,26 +50,28 @@ struct share {
 	uint32_t index;
 };
 
-struct mailbox *whorl__mailbox_open(void);	/* NULL: no memory, or no eventfd */
+WHORL__HIDDEN struct mailbox *whorl__mailbox_open(void);	/* NULL: no memory, or no eventfd */
 /* no call on it is accepted, or still at work, afterwards */
-void whorl__mailbox_shut(struct mailbox *m);
-void whorl__mailbox_free(struct mailbox *m);	/* once what was accepted is done */
-co_loop_ref whorl__mailbox_ref(struct mailbox *m);
-bool whorl__mailbox_has_mail(struct mailbox *m);
+WHORL__HIDDEN void whorl__mailbox_shut(struct mailbox *m);
+WHORL__HIDDEN void whorl__mailbox_free(struct mailbox *m);	/* once what was accepted is done */
+WHORL__HIDDEN co_loop_ref whorl__mailbox_ref(struct mailbox *m);
+WHORL__HIDDEN bool whorl__mailbox_has_mail(struct mailbox *m);
 /* true: the loop may wait. False: something has come */
-bool whorl__mailbox_sleep(struct mailbox *m);
-void whorl__mailbox_awake(struct mailbox *m);
-struct co_post_node *whorl__mailbox_posts(struct mailbox *m);	/* takes all; the oldest */
+WHORL__HIDDEN bool whorl__mailbox_sleep(struct mailbox *m);
+WHORL__HIDDEN void whorl__mailbox_awake(struct mailbox *m);
+/* Both take all: the oldest post; cancels, linked by next. */
+WHORL__HIDDEN struct co_post_node *whorl__mailbox_posts(struct mailbox *m);
+WHORL__HIDDEN struct share *whorl__mailbox_cancels(struct mailbox *m);
 /* from now on its owner's; the next one */
-struct co_post_node *whorl__post_take(struct co_post_node *node);
-struct share *whorl__mailbox_cancels(struct mailbox *m);	/* takes all, linked by next */
+WHORL__HIDDEN struct co_post_node *whorl__post_take(struct co_post_node *node);
 
-struct share *whorl__share_open(struct mailbox *m, struct node *node);	/* NULL: no memory */
-co_scope_ref whorl__share_ref(const struct share *s);
-void whorl__share_over(struct share *s);	/* its scope ended */
+/* NULL: no memory. */
+WHORL__HIDDEN struct share *whorl__share_open(struct mailbox *m, struct node *node);
+WHORL__HIDDEN co_scope_ref whorl__share_ref(const struct share *s);
+WHORL__HIDDEN void whorl__share_over(struct share *s);	/* its scope ended */
 /* from the list; NULL: its scope ended */
-struct node *whorl__share_take(struct share *s, int *err, const void **site);
+WHORL__HIDDEN struct node *whorl__share_take(struct share *s, int *err, const void **site);
 
-void whorl__signal(int fd);
+WHORL__HIDDEN void whorl__signal(int fd);
 
 #endif

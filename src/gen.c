@@ -14,10 +14,9 @@ struct co_gen {
 	co_gen_fn *fn;
 	void *arg;
 	const void *site;
-	void **received;			/* of the emit that waits; may be NULL */
+	void **received;			/* of the emit that waits, or NULL */
 	bool started;
 	bool ended;				/* fn has returned; `result` is set */
-	bool freed;				/* emit suspends no more */
 	int result;				/* 0 or -errno */
 };
 
@@ -53,10 +52,10 @@ int co_gen_make(co_gen **out, co_gen_fn *fn, void *arg, const struct co_attr *at
 	return 0;
 }
 
+/* While the body runs there is nowhere to store `in`, and the resume is refused. */
 int co_gen_send(co_gen *gen, void *in, void **value)
 {
-	if (gen == NULL || (in != NULL && !gen->started) ||
-	    co_raw_state(gen->raw) == CO_RAW_RUNNING)
+	if (gen == NULL || (in != NULL && !gen->started))
 		return -EINVAL;
 	if (gen->ended)
 		return gen->result;
@@ -72,15 +71,14 @@ int co_gen_next(co_gen *gen, void **value)
 	return co_gen_send(gen, NULL, value);
 }
 
-/* The resume that ends the wait passes in what this returns: 0, or -ECANCELED. */
+/* The resume that ends the wait passes in what this returns: 0, or -ECANCELED. While the generator
+ * is being freed the wait is short: co_gen_free resumes until the body has ended. */
 int co_gen_emit(co_gen *gen, void *value, void **received)
 {
 	if (gen == NULL)
 		return -EINVAL;
 	if (gen->fiber != whorl__fiber_current)
 		return -EPERM;
-	if (gen->freed)
-		return -ECANCELED;
 	gen->received = received;
 	return whorl__fiber_switch_int(
 		whorl__raw_stop(whorl__fiber_current, CO_RAW_SUSPENDED, value), (void *)1);
@@ -90,7 +88,6 @@ void co_gen_free(co_gen *gen)
 {
 	if (gen == NULL)
 		return;
-	gen->freed = true;
 	while (gen->started && !gen->ended &&
 	       co_raw_resume(gen->raw, (void *)(intptr_t)-ECANCELED, NULL) == 1)
 		;

@@ -1,6 +1,7 @@
 /*
- * Actors: coroutines whose part stands in a table. An actor naps, then returns `exit`; cut short it cleans up under a
- * shield and returns -ECANCELED, or `answer` where `answers` says so. What happened to it is written beside its part.
+ * Actors: coroutines whose part stands in a table. An actor naps, then returns `exit`; cut
+ * short it cleans up under a shield and returns -ECANCELED, or `answer` where `answers` says
+ * so. What happened to it is written beside its part.
  */
 #ifndef WHORL_TEST_ACTOR_H
 #define WHORL_TEST_ACTOR_H
@@ -21,22 +22,12 @@ struct actor {
 };
 
 /* parts: returns rc after ms; stays until cut; answers a cut with rc; cleans up for ms after it */
-#define EXIT(ms, rc)                                                                               \
-	{                                                                                          \
-		.nap = ms, .exit = rc                                                              \
-	}
-#define SITS                                                                                       \
-	{                                                                                          \
-		.nap = EVER                                                                        \
-	}
-#define SAYS(rc)                                                                                   \
-	{                                                                                          \
-		.nap = EVER, .answers = true, .answer = rc                                         \
-	}
-#define SLOW(ms)                                                                                   \
-	{                                                                                          \
-		.nap = EVER, .cleanup = ms                                                         \
-	}
+/* clang-format off */
+#define EXIT(ms, rc)	{ .nap = ms, .exit = rc }
+#define SITS		{ .nap = EVER }
+#define SAYS(rc)	{ .nap = EVER, .answers = true, .answer = rc }
+#define SLOW(ms)	{ .nap = EVER, .cleanup = ms }
+/* clang-format on */
 
 /* The time in whole milliseconds. */
 static inline int now_ms(void)

@@ -1,10 +1,11 @@
 /*
- * Coroutines: that each one starts (C21), cancelling one (C23, C4, C6, C8), joining one (C25, C7, C8), and what is kept
- * of one that has ended. C22, and C21 in groups, are in test_contract_members.c.
+ * Coroutines: that each one starts (C21), cancelling one (C23, C4, C6, C8), joining one (C25,
+ * C7, C8), and what is kept of one that has ended. C22, and C21 in groups, are in
+ * test_contract_members.c.
  */
 #include "actor.h"
 
-/* ------------------------------------------------------------------------------------------------- a start is certain */
+/* ----------------------------------------------------------------------- a start is certain */
 
 struct owner_of {
 	int *memory;	   /* its own from the start on */
@@ -57,7 +58,8 @@ SCENARIO(C21_cancelled_before_its_first_run)
 	check_newborn(o);
 }
 
-/* C21: by the group, by the scope around it, by the body's error, by a sibling that runs before it */
+/* C21: by the group, by the scope around it, by the body's error, by a sibling that runs
+ * before it */
 SCENARIO(C21_group_cancelled_before_its_first_run)
 {
 	struct actor fails = { .exit = -EIO };
@@ -112,7 +114,7 @@ START_TEST(C21_detached_at_the_end_of_main)
 }
 END_TEST
 
-/* --------------------------------------------------------------------------------------------------------- cancelling */
+/* ------------------------------------------------------------------------------- cancelling */
 
 static int notes_on_wake(void *arg)
 {
@@ -250,7 +252,8 @@ SCENARIO(C23_cancel_of_one_that_ends_a_group)
 	IS(co_group_end(&g, 0), 0);
 }
 
-/* C23: ended but not joined, joined, its group ended, and slots used again since: all stale, none hits another */
+/* C23: ended but not joined, joined, its group ended, and slots used again since: all stale,
+ * none hits another */
 SCENARIO(C23_stale_references)
 {
 	struct actor kid = { .nap = 10 }, other = { .nap = 500 };
@@ -308,7 +311,7 @@ SCENARIO(C6_a_swallowed_cancel_comes_back)
 	IS(co_group_end(&g, 0), 0);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ joining */
+/* ---------------------------------------------------------------------------------- joining */
 
 /* C25: what is joined gives its exit, once */
 SCENARIO(C25_join_before_and_after_the_exit)
@@ -356,7 +359,8 @@ SCENARIO(C25_cancelled_joiner_leaves_the_target)
 	IS(co_group_end(&g, 0), 0);
 }
 
-/* C25, C7, C9: times out, tries first, and timers go before the coroutine that would have ended in time */
+/* C25, C7, C9: times out, tries first, and timers go before the coroutine that would have
+ * ended in time */
 SCENARIO(C25_join_until)
 {
 	struct actor kid = { .nap = 50, .exit = 3 };
@@ -496,7 +500,7 @@ SCENARIO(C8_joined_as_its_group_ends)
 	IS(j.next, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------------- what is kept */
+/* ----------------------------------------------------------------------------- what is kept */
 
 static int tells_self(void *arg)
 {
@@ -505,7 +509,8 @@ static int tells_self(void *arg)
 	return 5;
 }
 
-/* api.md, records: kept until the group ends if the reference was asked for, else not; a detached one's never */
+/* api.md, records: kept until the group ends if the reference was asked for, else not; a
+ * detached one's never */
 SCENARIO(records_of_ended_coroutines)
 {
 	co_ref kept, unasked = { 0 }, detached = { 0 }, asked, self = { 0 };
@@ -622,7 +627,7 @@ SCENARIO(a_member_joins_a_sibling_during_group_end)
 	IS(j.next, 0);
 }
 
-/* ----------------------------------------------------------------------------------------- names, stacks, one's own */
+/* ----------------------------------------------------------------- names, stacks, one's own */
 
 /* copied, cut at 31 bytes */
 SCENARIO(names_are_copied_and_cut)

@@ -1,7 +1,7 @@
 /*
- * Groups: what group_end, group_wait, limits, start and gather promise (C26, C27, C28, C41; C3, C4, C22 where they
- * speak of groups). A stage is a row of a table: children, a body, what cancels the group from outside, and the
- * outcome with its time.
+ * Groups: what group_end and group_wait promise (C26, C27; C3, C4, C14 where they speak of
+ * groups). A stage is a row of a table: children, a body, what cancels the group from outside,
+ * and the outcome with its time.
  */
 #include "actor.h"
 
@@ -301,7 +301,7 @@ static const struct stage first_lost[] = {
 };
 /* clang-format on */
 
-START_TEST(C27_first_without_a_winner)
+START_TEST(C27_first_with_no_winner)
 {
 	play_stages(CO_GROUP_FIRST, first_lost, (int)LENGTH(first_lost));
 }
@@ -438,7 +438,7 @@ static int witness(void *arg)
 	return w->rc;
 }
 
-static void cause_in(enum co_group_mode mode, struct actor *culprit, enum co_cause_kind kind, int err)
+static void cause_is(enum co_group_mode mode, struct actor *culprit, int err)
 {
 	struct witness w = { 0 };
 	struct co_cause own;
@@ -450,9 +450,9 @@ static void cause_in(enum co_group_mode mode, struct actor *culprit, enum co_cau
 	IS(co_sleep(CO_FOREVER), CANC);
 	IS(co_cancel_cause(&own), 0);
 	co_ignore(co_group_end(&g, CANC));
-	IS(own.kind, kind);
+	IS(own.kind, CO_CAUSE_SIBLING);
 	IS(own.err, err);
-	IS(w.cause.kind, kind);
+	IS(w.cause.kind, CO_CAUSE_SIBLING);
 	IS(w.cause.err, err);
 }
 
@@ -460,9 +460,9 @@ SCENARIO(C4_cause_of_a_failed_and_of_a_winning_sibling)
 {
 	struct actor fails = EXIT(10, -EIO), wins = EXIT(10, 3), odd = EXIT(10, CANC);
 
-	cause_in(CO_GROUP_FAIL_FAST, &fails, CO_CAUSE_SIBLING, EIO);
-	cause_in(CO_GROUP_FAIL_FAST, &odd, CO_CAUSE_SIBLING, ECANCELED);
-	cause_in(CO_GROUP_FIRST, &wins, CO_CAUSE_SIBLING, 0);
+	cause_is(CO_GROUP_FAIL_FAST, &fails, EIO);
+	cause_is(CO_GROUP_FAIL_FAST, &odd, ECANCELED);
+	cause_is(CO_GROUP_FIRST, &wins, 0);
 }
 
 /* C4: the first cause sticks */
@@ -562,7 +562,8 @@ SCENARIO(C26_one_child_cancelled_alone_fails)
 	IS(co_group_end(&g, CANC), -EPROTO);
 }
 
-/* C27: a child is cut short if the group's scope is cancelled when it exits, whoever cancelled the child before */
+/* C27: a child is cut short if the group's scope is cancelled when it exits, whoever cancelled
+ * the child before */
 SCENARIO(C27_cut_short_is_judged_at_the_exit)
 {
 	struct actor child = { .nap = EVER, .cleanup = 20 };
@@ -723,7 +724,7 @@ SCENARIO(C3_group_objects_anywhere_and_again)
 }
 
 SUITE("contract-group", C27_fail_fast_returns_the_first_error, C27_fail_fast_without_an_error,
-      C27_collect_returns_the_body_s_error, C27_first_with_a_winner_is_0, C27_first_without_a_winner,
+      C27_collect_returns_the_body_s_error, C27_first_with_a_winner_is_0, C27_first_with_no_winner,
       C27_owner_in_group_wait, C27_done_before_the_cancel_is_0_but_a_wait_is_a_cancellation_point,
       C7_group_wait_until, C27_group_can_be_filled_again_after_a_wait,
       C4_cause_of_a_failed_and_of_a_winning_sibling, C4_cancelling_a_group_again_changes_nothing,

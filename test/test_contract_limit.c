@@ -58,7 +58,7 @@ static int guest(void *arg)
 }
 
 /* C41 */
-SCENARIO(C41_admit_is_first_come_first_served)
+SCENARIO(C41_admit_is_first_come_first_in)
 {
 	struct guest u[4];
 	co_group aside, g;
@@ -140,7 +140,8 @@ SCENARIO(C41_cancelled_admit_leaves_the_queue)
 	IS(co_group_end(&aside, 0), 0);
 }
 
-/* C41, C8: the place was given, then the cancel came. Main runs between the child's end and the guest. */
+/* C41, C8: the place was given, then the cancel came. Main runs between the child's end and
+ * the guest. */
 SCENARIO(C41_admitted_then_cancelled)
 {
 	struct guest u;
@@ -342,7 +343,7 @@ SCENARIO(C41_places_are_conserved)
 	IS(co_group_end(&aside, 0), 0);
 }
 
-SUITE("contract-limit", C41_full_group, C41_full_and_cancelled, C41_admit_is_first_come_first_served,
+SUITE("contract-limit", C41_full_group, C41_full_and_cancelled, C41_admit_is_first_come_first_in,
       C41_place_is_held_for_the_caller, C41_cancelled_admit_leaves_the_queue,
       C41_admitted_then_cancelled, C41_cancelled_group_lets_nobody_wait,
       C41_ended_group_lets_nobody_wait, C41_a_higher_limit_lets_in, C41_place_is_of_one_group,

@@ -1,5 +1,6 @@
 /*
- * Those in a group: how they come in (C22, limits of C41, co_group_start, co_gather) and that none outlives it (C28).
+ * Those in a group: how they come in (C22, limits of C41, co_group_start, co_gather) and that
+ * none outlives it (C28).
  */
 #include "actor.h"
 
@@ -84,7 +85,8 @@ SCENARIO(C22_members_spawn_during_group_end)
 	IS(c.left, -1);
 }
 
-/* C22, C5: the group's own scope, one outside it; not one that a shield hides, not the spawner's own */
+/* C22, C5: the group's own scope, one outside it; not one that a shield hides, not the
+ * spawner's own */
 SCENARIO(C22_spawning_into_a_cancelled_group)
 {
 	co_scope s = CO_SCOPE_INIT, shield = CO_SCOPE_INIT, own = CO_SCOPE_INIT;
@@ -178,7 +180,8 @@ SCENARIO_WITH(C28_watchdog_names_children_that_ignore_a_cancel, watching(50))
 	ck_assert_ptr_nonnull(reports()->site[0]);
 }
 
-/* C28, options.watchdog: "a child that ignores a cancel this long": one cancelled alone, one cut by an outer deadline */
+/* C28, options.watchdog: "a child that ignores a cancel this long": one cancelled alone, one
+ * cut by an outer deadline */
 SCENARIO_WITH(C28_watchdog_of_any_cancel, watching(50))
 {
 	struct actor mule = SLOW(300), ass = SLOW(200), quick = SLOW(49);

@@ -1,6 +1,7 @@
 /*
- * The runtime: the order of a pass (C9), what its errors mean (C10), how it ends (C29), deadlocks (C38), and loops that
- * are guests of others (co_loop_*, C39). The virtual clock is in test_contract_time.c, spins in test_scenarios_shutdown.c.
+ * The runtime: the order of a pass (C9), what its errors mean (C10), how it ends (C29),
+ * deadlocks (C38), and loops that are guests of others (co_loop_*, C39). The virtual clock is
+ * in test_contract_time.c, spins in test_scenarios_shutdown.c.
  */
 #include "actor.h"
 
@@ -8,9 +9,10 @@
 #include <pthread.h>
 #include <time.h>
 
-/* ------------------------------------------------------------------------------------------------- order of one pass */
+/* ------------------------------------------------------------------------ order of one pass */
 
-/* one who notes its letter when it wakes at `at`, by a sleep of its own or by the deadline of a scope */
+/* one who notes its letter when it wakes at `at`, by a sleep of its own or by the deadline of
+ * a scope */
 struct waker {
 	char letter;
 	enum { BY_SLEEP, BY_JOIN, BY_WAIT, BY_SCOPE } by;
@@ -164,7 +166,7 @@ SCENARIO(C2_loop_now_is_the_time_of_this_pass)
 	IS(co_loop_now(), MS(60));
 }
 
-/* --------------------------------------------------------------------------------------- -ECANCELED and -ETIMEDOUT */
+/* ---------------------------------------------------------------- -ECANCELED and -ETIMEDOUT */
 
 /* C10: inside, only -ECANCELED; -ETIMEDOUT is for the owner of a deadline */
 SCENARIO(C10_who_gets_which)
@@ -190,7 +192,7 @@ SCENARIO(C10_who_gets_which)
 	tear_down(&p);
 }
 
-/* ----------------------------------------------------------------------------------------------- the end of a runtime */
+/* --------------------------------------------------------------------- the end of a runtime */
 
 struct lingerer {
 	int hold; /* ms: how long it holds on after the cut */
@@ -371,7 +373,7 @@ START_TEST(C39_error_of_a_detached_coroutine_is_reported)
 }
 END_TEST
 
-/* ---------------------------------------------------------------------------------------------------------- deadlocks */
+/* -------------------------------------------------------------------------------- deadlocks */
 
 struct knot {
 	co_fn *tie;	   /* main: gets into the deadlock, checks what comes of it, returns 3 */
@@ -580,7 +582,7 @@ START_TEST(C38_no_deadlock)
 }
 END_TEST
 
-/* ---------------------------------------------------------------------------------------------------- loops as guests */
+/* -------------------------------------------------------------------------- loops as guests */
 
 /* what a host does: poll the fd for as long as the loop says, let it run */
 static void host(co_loop *l)
@@ -588,11 +590,11 @@ static void host(co_loop *l)
 	while (co_loop_live(l)) {
 		struct pollfd p = { .fd = co_loop_fd(l), .events = POLLIN };
 		co_ns left = co_loop_timeout(l);
+		int ms = left == CO_FOREVER ? -1 : (int)((left + MS(1) - 1) / MS(1));
 
 		ck_assert_int_ge(left, 0);
 		ck_assert_int_ge(p.fd, 0);
-		ck_assert_int_ge(
-			poll(&p, 1, left == CO_FOREVER ? -1 : (int)((left + MS(1) - 1) / MS(1))), 0);
+		ck_assert_int_ge(poll(&p, 1, ms), 0);
 		while (co_loop_run_once(l) > 0)
 			;
 	}
@@ -710,7 +712,8 @@ static int counts_down(void *arg)
 	return 0;
 }
 
-/* run_once comes back although there is more: a coroutine that only yields does not keep its host waiting (C20) */
+/* run_once comes back although there is more: a coroutine that only yields does not keep its
+ * host waiting (C20) */
 START_TEST(loop_run_once_is_bounded)
 {
 	int left = 100000, before;
@@ -730,7 +733,8 @@ START_TEST(loop_run_once_is_bounded)
 }
 END_TEST
 
-/* C21, C29: those who never ran start, those who wait are cancelled; who will not end is reported */
+/* C21, C29: those who never ran start, those who wait are cancelled; who will not end is
+ * reported */
 START_TEST(loop_close_with_coroutines)
 {
 	struct lingerer waits = { .hold = 10 }, stuck = { .hold = 60 };
@@ -870,7 +874,8 @@ START_TEST(bad_options)
 {
 	/* clang-format off */
 	const struct co_options bad[] = {
-		{ .clock = (enum co_clock)17 }, { .grace = -1 }, { .slack = -1 }, { .watchdog = -5 },
+		{ .clock = (enum co_clock)17 }, { .grace = -1 },
+		{ .slack = -1 }, { .watchdog = -5 },
 		{ .flags = 1u << 30 }, { .attr = { .stack_size = SIZE_MAX } },
 		{ .alloc = { .free = (void (*)(void *, size_t, void *))abort } },
 	};

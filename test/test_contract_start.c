@@ -1,5 +1,6 @@
 /*
- * co_group_start and co_gather: every way in which they end (C26 and C27 for the groups they work in, C8 for the races).
+ * co_group_start and co_gather: every way in which they end (C26 and C27 for the groups they
+ * work in, C8 for the races).
  */
 #include "actor.h"
 
@@ -66,7 +67,8 @@ SCENARIO(start_outcomes)
 /* the caller is cut while the child starts: child cancelled and awaited, no error of the group */
 SCENARIO(start_cut_by_the_callers_deadline)
 {
-	struct starter t = { .before = 1000, .cleanup = 20 }, late = { .before = 1000, .starts = true, .value = 8 };
+	struct starter t = { .before = 1000, .cleanup = 20 };
+	struct starter late = { .before = 1000, .starts = true, .value = 8 };
 	co_scope s = CO_SCOPE_INIT;
 	int64_t value = 1;
 	co_group g;
@@ -154,7 +156,8 @@ SCENARIO(C8_started_then_cancelled)
 	IS(co_group_end(&aside, 0), 0);
 }
 
-/* C8: the caller is cancelled, and before it runs the child ends by itself, or by the same cancel: main runs first */
+/* C8: the caller is cancelled, and before it runs the child ends by itself, or by the same
+ * cancel: main runs first */
 SCENARIO(start_cut_and_the_child_ends_before_the_caller_runs)
 {
 	static const int exits[] = { 0, 7, -EIO };
@@ -252,7 +255,7 @@ SCENARIO(a_member_cannot_wait_for_its_group)
 	IS(co_group_end(&g, 0), 0);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ gather */
+/* ----------------------------------------------------------------------------------- gather */
 
 /* C26, C27 through co_gather: a FAIL_FAST group with rc 0 */
 SCENARIO(gather_outcomes)
@@ -285,14 +288,15 @@ SCENARIO(gather_outcomes)
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		struct actor part[4];
 		void *const args[] = { &part[0], &part[1], &part[2], &part[3] };
-		int exits[4] = { 99, 99, 99, 99 }, from = now_ms(), rc;
+		int exits[4] = { 99, 99, 99, 99 }, from = now_ms(), rc, at;
 		co_scope s = CO_SCOPE_INIT;
 
 		memcpy(part, cases[i].part, sizeof(part));
 		co_scope_begin(&s, cases[i].outer ? MS(cases[i].outer) : CO_FOREVER);
 		rc = co_gather(cases[i].n, fns, args, exits);
 		ck_assert_msg(rc == cases[i].rc, "case %zu: %d", i, rc);
-		ck_assert_msg(now_ms() - from == cases[i].at, "case %zu: at %d", i, now_ms() - from);
+		at = now_ms() - from;
+		ck_assert_msg(at == cases[i].at, "case %zu: at %d", i, at);
 		for (int k = 0; k < 4; k++)
 			ck_assert_msg(exits[k] == (k < cases[i].n ? cases[i].exits[k] : 99),
 				      "case %zu: %d", i, k);
@@ -303,7 +307,8 @@ SCENARIO(gather_outcomes)
 /* C6, C7: a cancellation point with nothing started; and its bad arguments */
 SCENARIO(gather_refusals)
 {
-	co_fn *const fns[] = { must_not_run, must_not_run }, *const holes[] = { must_not_run, NULL };
+	co_fn *const fns[] = { must_not_run, must_not_run };
+	co_fn *const holes[] = { must_not_run, NULL };
 	int exits[2] = { 99, 99 };
 	co_scope s = CO_SCOPE_INIT;
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <whorl/coro.h>
 
-#include "suite.h"
+#include "play.h"
 
 static void *number(intptr_t n)
 {
@@ -419,9 +419,102 @@ START_TEST(many_in_random_order)
 }
 END_TEST
 
+/* -------------------------------------------------------------------------- in a runtime */
+
+static co_ref caller; /* of the generator's next */
+static co_gen *shared;
+
+/* Emits the time, every 10 ms. */
+static int clock_of_the_runtime(co_gen *gen, void *arg)
+{
+	int rc = 0;
+
+	(void)arg;
+	while (rc == 0) {
+		ck_assert_uint_eq(co_self().id, caller.id);
+		rc = co_sleep(CO_MS(10));
+		ck_assert_uint_eq(co_self().id, caller.id);
+		if (rc == 0)
+			rc = co_gen_emit(gen, number((intptr_t)(co_now() / CO_MS(1))), NULL);
+	}
+	co_ignore(co_sleep(CO_MS(5))); /* unwinding may suspend as well */
+	return rc;
+}
+
+/* Runs while the one that called next waits, and has a generator of its own. */
+static int bystander(void *ticks)
+{
+	co_gen *gen = make(count_to, number(100));
+
+	for (int i = 1; i <= 10; i++) {
+		ck_assert_int_eq(co_sleep(CO_MS(3)), 0);
+		ck_assert_int_eq(next(gen), i);
+		ck_assert_int_eq(co_gen_next(shared, NULL), -EINVAL);
+		ck_assert_int_eq(co_gen_emit(shared, NULL, NULL), -EPERM);
+		ck_assert_ptr_null(co_raw_suspend(NULL));
+		++*(int *)ticks;
+	}
+	co_gen_free(gen);
+	return 0;
+}
+
+static int use_generator(void *arg)
+{
+	int ticks = 0;
+	co_group g;
+
+	(void)arg;
+	caller = co_self();
+	shared = make(clock_of_the_runtime, NULL);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	ck_assert_int_eq(co_spawn(&g, bystander, &ticks, NULL), 0);
+	for (intptr_t i = 1; i <= 3; i++) {
+		ck_assert_int_eq(next(shared), 10 * i);
+		ck_assert_int_eq(ticks, 10 * i / 3);
+	}
+	co_gen_free(shared);
+	ck_assert_int_eq(co_now(), CO_MS(35));
+	return co_group_end(&g, 0);
+}
+
+START_TEST(the_body_may_suspend_in_a_runtime)
+{
+	PLAY(use_generator);
+}
+END_TEST
+
+/* A cancelled scope is seen in the body: what waits there ends, and so does the generator. */
+static int use_under_timeout(void *arg)
+{
+	void *value;
+	int rc;
+
+	(void)arg;
+	caller = co_self();
+	shared = make(clock_of_the_runtime, NULL);
+	while ((rc = co_gen_next(shared, &value)) == 1)
+		;
+	co_gen_free(shared);
+	return rc;
+}
+
+static int time_out(void *arg)
+{
+	ck_assert_int_eq(co_timeout(CO_MS(25), use_under_timeout, arg), -ETIMEDOUT);
+	ck_assert_int_eq(co_now(), CO_MS(25));
+	return 0;
+}
+
+START_TEST(a_timeout_reaches_the_body)
+{
+	PLAY(time_out);
+}
+END_TEST
+
 SUITE("gen", c40_next_gives_each_value, c40_the_end_stays, a_positive_result_is_an_end,
       the_body_starts_with_the_first_next, c40_send_reaches_the_emit, next_sends_null,
       nothing_is_sent_to_one_that_has_not_started, emit_may_not_listen, c40_free_unwinds,
       free_does_not_start_the_body, free_after_the_end_runs_nothing, freeing_a_running_one_aborts,
       bad_arguments, calls_from_the_wrong_side, generators_within_generators,
-      generators_in_raw_coroutines, many_in_random_order)
+      generators_in_raw_coroutines, many_in_random_order, the_body_may_suspend_in_a_runtime,
+      a_timeout_reaches_the_body)

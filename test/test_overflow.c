@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <whorl/coro.h>
+#include <whorl/co.h>
 
 #include "suite.h"
 
@@ -385,6 +385,40 @@ START_TEST(the_handler_goes_with_the_last_thread)
 }
 END_TEST
 
+static int use_coroutines(void *expected)
+{
+	run(nothing, NULL, "guest", 0);
+	ck_assert_int_eq(segv_is(SIG_DFL), *(bool *)expected);
+	return 0;
+}
+
+START_TEST(the_handler_goes_with_the_runtime)
+{
+	bool alone = false;
+
+	signal(SIGSEGV, SIG_DFL);
+	for (int i = 0; i < 3; i++) {
+		struct co_raw *co;
+
+		ck_assert_int_eq(co_raw_create(&co, nothing, NULL), 0);
+		co_raw_destroy(co);
+		ck_assert(!segv_is(SIG_DFL));
+		ck_assert_int_eq(co_run(use_coroutines, &alone, NULL, NULL), 0);
+	}
+}
+END_TEST
+
+START_TEST(a_runtime_may_leave_sigsegv_alone)
+{
+	struct co_options options = { .flags = CO_OPT_NO_SEGV_REPORT };
+	bool alone = true;
+
+	signal(SIGSEGV, SIG_DFL);
+	ck_assert_int_eq(co_run(use_coroutines, &alone, &options, NULL), 0);
+	ck_assert(segv_is(SIG_DFL));
+}
+END_TEST
+
 START_TEST(an_alternate_stack_that_is_there_stays)
 {
 	static char mine[1 << 16];
@@ -402,4 +436,5 @@ SUITE("overflow", k1_overflow_names_the_coroutine, k2_no_frame_up_to_64_kib_jump
       a_generator_is_named_too, threads_have_alternate_stacks_of_their_own,
       other_faults_are_passed_on, a_canary_is_seen_when_the_coroutine_stops,
       a_canary_bears_a_nearly_full_stack, a_handler_that_is_there_stays,
-      the_handler_goes_with_the_last_thread, an_alternate_stack_that_is_there_stays)
+      the_handler_goes_with_the_last_thread, the_handler_goes_with_the_runtime,
+      a_runtime_may_leave_sigsegv_alone, an_alternate_stack_that_is_there_stays)

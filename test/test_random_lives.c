@@ -1,8 +1,10 @@
 /*
- * Random programs: coroutines that sleep, open scopes and groups, spawn, join and cancel each other by chance, until
- * their budget is spent or they are cancelled. Nothing is known of a program's result, but much that must hold in any:
+ * Random programs: coroutines that sleep, open scopes and groups, spawn, join and cancel each
+ * other by chance, until their budget is spent or they are cancelled. Nothing is known of a
+ * program's result, but much that must hold in any:
  *
- *	each accepted spawn runs once and ends before its group does, a refused one never runs (C21, C22, C28);
+ *	each accepted spawn runs once and ends before its group does, a refused one never runs
+ *	(C21, C22, C28);
  *	-ECANCELED comes only while a cause is visible, and then from every point (C6, C10);
  *	no sleep that succeeds is early (C2); a scope's end gives rc or what C11 allows;
  *	nothing is misuse, and the runtime ends with 0.
@@ -35,7 +37,7 @@ static int roll(int n)
 	return (int)(suite_random(&dice) % (unsigned)n);
 }
 
-/* ----------------------------------------------------------------------------------------------------- what must hold */
+/* --------------------------------------------------------------------------- what must hold */
 
 /* After a cancellation point gave rc. */
 static int point(int rc)
@@ -79,7 +81,7 @@ static void ends_as_it_may(co_scope *s, int rc)
 	ck_assert_int_eq(end == CANC, rc == CANC && !co_scope_caught(s));
 }
 
-/* ------------------------------------------------------------------------------------------------------------- living */
+/* ----------------------------------------------------------------------------------- living */
 
 static int live(void *arg);
 static int act(struct family *f, int depth, int acts);
@@ -241,7 +243,8 @@ static int one_act(struct family *f, int depth, int acts)
 	}
 }
 
-/* Some acts one after another; the result is 0, or -ECANCELED when one of them was cut and it was heeded. */
+/* Some acts one after another; the result is 0, or -ECANCELED when one of them was cut and it
+ * was heeded. */
 static int act(struct family *f, int depth, int acts)
 {
 	while (acts-- > 0)

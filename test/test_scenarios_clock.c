@@ -1,6 +1,7 @@
 /*
- * Conformance scenarios, group P: clocks. The real ones are read through the clock_gettime below, which can put a clock
- * forward as a suspended machine or a changed wall clock would; the library finds it before libc's.
+ * Conformance scenarios, group P: clocks. The real ones are read through the clock_gettime
+ * below, which can put a clock forward as a suspended machine or a changed wall clock would;
+ * the library finds it before libc's.
  */
 #include "actor.h"
 
@@ -196,7 +197,8 @@ static int notes_after_minutes(void *minutes)
 	return rc;
 }
 
-/* four sleepers, a suspend of an hour, and enough switches that the loop must have seen the time (C20) */
+/* four sleepers, a suspend of an hour, and enough switches that the loop must have seen the
+ * time (C20) */
 static int suspend_for_an_hour(void *order)
 {
 	co_group g;

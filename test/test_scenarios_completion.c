@@ -1,6 +1,6 @@
 /*
- * Conformance scenarios, group H: completion against cancellation on one tick. What is received in the scenarios is the
- * exit of a coroutine here, and receiving it is a join.
+ * Conformance scenarios, group H: completion against cancellation on one tick. What is
+ * received in the scenarios is the exit of a coroutine here, and receiving it is a join.
  */
 #include "actor.h"
 

@@ -138,7 +138,8 @@ SCENARIO(S138_outer_cancel)
 	IS(co_group_end(&g, 0), 0);
 }
 
-/* C27: body and child are cut at 100; the child, behind a shield, fails at 300, the body's lasts to 600 */
+/* C27: body and child are cut at 100; the child, behind a shield, fails at 300, the body's
+ * lasts to 600 */
 SCENARIO(S140_crash_during_slow_unwinding)
 {
 	struct actor child = { .nap = EVER, .cleanup = 200, .answers = true, .answer = -EIO };
@@ -330,7 +331,8 @@ SCENARIO_WITH(S152_child_that_ignores_a_cancel_holds_the_end, watching())
 /* C26, C27 */
 SCENARIO(S153_race_mode)
 {
-	struct actor a = { .nap = 30, .exit = 4 }, b = { .nap = 50 }, c = { .nap = 10, .exit = -EIO };
+	struct actor a = { .nap = 30, .exit = 4 }, b = { .nap = 50 };
+	struct actor c = { .nap = 10, .exit = -EIO };
 	co_ref ref, winner = { 0 };
 	co_group g;
 	int code = 99;
@@ -475,7 +477,8 @@ static int visitor(void *arg)
 	return 0;
 }
 
-/* C8, C27: visitors wait, each by its own scopes; another cancels the group; its owner ends it and forgets it */
+/* C8, C27: visitors wait, each by its own scopes; another cancels the group; its owner ends it
+ * and forgets it */
 SCENARIO(S159_cancel_group_while_others_wait_for_it)
 {
 	struct visitor a = { .rc = 99 }, b = { .rc = 99 };

@@ -1,5 +1,6 @@
 /*
- * Conformance scenarios, group I: the life of a coroutine, and joining it. Times are virtual milliseconds.
+ * Conformance scenarios, group I: the life of a coroutine, and joining it. Times are virtual
+ * milliseconds.
  */
 #include "actor.h"
 

@@ -1,5 +1,6 @@
 /*
- * Conformance scenarios, group R: misuse that must be caught. Each row of the table of kinds is in test_contract_misuse.c.
+ * Conformance scenarios, group R: misuse that must be caught. Each row of the table of kinds
+ * is in test_contract_misuse.c.
  */
 #include "actor.h"
 

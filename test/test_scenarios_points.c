@@ -1,6 +1,7 @@
 /*
- * Conformance scenarios, group G: cancellation points and fairness. Times are virtual milliseconds, except where it says
- * REAL. Those of the listed calls that exist are in the tables.
+ * Conformance scenarios, group G: cancellation points and fairness. Times are virtual
+ * milliseconds, except where it says REAL. Those of the listed calls that exist are in the
+ * tables.
  */
 #include "actor.h"
 
@@ -260,8 +261,9 @@ static int spin_on_a_cancel(void *unused)
 	return 0;
 }
 
-/* C19, C20, REAL: a pass at least every 64 points, a look at the clock at least every 64 switches */
-START_TEST(S98_spinning_on_a_cancel_does_not_starve)
+/* C19, C20, REAL: a pass at least every 64 points, a look at the clock at least every 64
+ * switches */
+START_TEST(S98_spinning_on_a_cancel_starves_none)
 {
 	play_real(spin_on_a_cancel, NULL);
 }
@@ -314,5 +316,5 @@ SCENARIO(S101_checkpoint)
 }
 
 SUITE("scenarios-points", S92_every_point_checks_at_entry, S93_others_never_fail_with_it,
-      S95_until_tries_first, S96_until_in_a_cancelled_scope, S98_spinning_on_a_cancel_does_not_starve,
+      S95_until_tries_first, S96_until_in_a_cancelled_scope, S98_spinning_on_a_cancel_starves_none,
       S99_yielding_sibling_does_not_delay_timers, S101_checkpoint)

@@ -1,5 +1,6 @@
 /*
- * Conformance scenarios, group S: shutdown, detached coroutines, re-entrancy. Times are virtual milliseconds.
+ * Conformance scenarios, group S: shutdown, detached coroutines, re-entrancy. Times are
+ * virtual milliseconds.
  */
 #include "actor.h"
 
@@ -176,7 +177,8 @@ static int sets_the_flag(void *unused)
 	return 0;
 }
 
-/* C38: time stands while one spins, which is said once. It gives up when it has spun as long again. */
+/* C38: time stands while one spins, which is said once. It gives up when it has spun as long
+ * again. */
 SCENARIO_WITH(S276_yield_spin_under_a_virtual_clock, hearing())
 {
 	long spins = 0, reported_at = 0;

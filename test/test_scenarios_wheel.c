@@ -1,6 +1,6 @@
 /*
- * Conformance scenarios, group Q: the timer wheel seen through sleeps and the deadlines of scopes. Times are virtual
- * milliseconds; each test starts at 0.
+ * Conformance scenarios, group Q: the timer wheel seen through sleeps and the deadlines of
+ * scopes. Times are virtual milliseconds; each test starts at 0.
  */
 #include "actor.h"
 
