@@ -161,6 +161,9 @@ static _Noreturn void finish(struct co *co, int rc)
 
 	whorl__close_all(co);
 	whorl__give_back(co);
+	if (co->mutexes)
+		whorl__misuse(CO_MISUSE_MUTEX, 0, (const void *)(uintptr_t)co->home->fn,
+			      "a coroutine returned with a mutex locked");
 	co->exit = rc;
 	co->was_cancelled = co->home->root.effective;
 	if (co->home->exit_out)
@@ -241,7 +244,7 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what,
 	co->local = NULL;
 	co->priority = (signed char)attr->priority;
 	co->keep = co->was_cancelled = co->stormed = false;
-	co->streak = co->checkpoints = co->ignored = co->depth = 0;
+	co->streak = co->checkpoints = co->ignored = co->depth = co->mutexes = 0;
 	make_home(co, g, what, attr->name);
 	whorl__fiber_init(&co->fiber, &stack, home_size(), attr->flags, run, co);
 	co->fiber.name = co->home->name;

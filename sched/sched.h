@@ -7,6 +7,8 @@
  *	group.c		children: spawn into, wait for, outcome
  *	coro.c		the life of a coroutine: spawn, run, finish, join; references
  *	sleep.c		sleep, yield, checkpoint
+ *	line.c		to stand in line for an object of the user's, which is in
+ *			mutex.c, sem.c, event.c, rwlock.c
  *	io.c		descriptors: waiting, reading, writing
  *	remote.c	what other threads and signal handlers may do
  *	work.c		blocking functions, on threads
@@ -44,7 +46,7 @@ struct caller {
  * Doubly linked rings: an empty head and a link that is in no list point to themselves. */
 struct link {
 	struct link *next, *prev;
-};
+} __attribute__((may_alias));	/* also the first words of a struct co_line_: line.h */
 
 static inline void list_init(struct link *l)
 {
@@ -212,6 +214,7 @@ struct co {
 	unsigned checkpoints;		/* calls of co_checkpoint since it was parked */
 	unsigned ignored;		/* -ECANCELED in a row */
 	unsigned depth;			/* of nodes in use */
+	unsigned mutexes;		/* that it holds */
 	struct whorl__fiber fiber;
 };
 

@@ -953,7 +953,7 @@ static int outlives(void *arg)
 }
 
 /* C39, K12: references of runtimes that are gone name nobody in those that follow, however many */
-START_TEST(K12_references_of_old_runtimes)
+START_TEST(K12_refs_of_old_runtimes)
 {
 	static co_ref seen[600];
 
@@ -973,4 +973,4 @@ SUITE("contract-misuse", C39_state_begin_of_an_open_scope,
       C39_leaked_by_main, C39_group_ended_by_a_stranger, C39_group_ended_twice,
       C39_group_begun_twice, C39_group_left_open, C39_group_and_scopes_left_open,
       C39_loop_things_of_another_runtime, C39_shield_without_an_end, C39_default_hooks,
-      C39_outside_any_runtime, null_arguments, K12_references_fuzzed, K12_references_of_old_runtimes)
+      C39_outside_any_runtime, null_arguments, K12_references_fuzzed, K12_refs_of_old_runtimes)

@@ -24,7 +24,7 @@ static co_gen *make(co_gen_fn *fn, void *arg)
 }
 
 /* The next value, which has to be there. */
-static intptr_t next(co_gen *gen)
+static intptr_t next_value(co_gen *gen)
 {
 	void *value = number(-1);
 
@@ -32,7 +32,7 @@ static intptr_t next(co_gen *gen)
 	return (intptr_t)value;
 }
 
-static intptr_t send(co_gen *gen, intptr_t in)
+static intptr_t send_value(co_gen *gen, intptr_t in)
 {
 	void *value = number(-1);
 
@@ -55,7 +55,7 @@ START_TEST(c40_next_gives_each_value)
 	co_gen *gen = make(count_to, number(1000));
 
 	for (intptr_t i = 1; i <= 1000; i++)
-		ck_assert_int_eq(next(gen), i);
+		ck_assert_int_eq(next_value(gen), i);
 	ck_assert_int_eq(co_gen_next(gen, NULL), -1000);
 	co_gen_free(gen);
 }
@@ -131,9 +131,9 @@ START_TEST(c40_send_reaches_the_emit)
 	co_gen *gen = make(sum, NULL);
 	intptr_t total = 0;
 
-	ck_assert_int_eq(next(gen), 0);
+	ck_assert_int_eq(next_value(gen), 0);
 	for (intptr_t i = 1; i < 1000; i++)
-		ck_assert_int_eq(send(gen, i), total += i);
+		ck_assert_int_eq(send_value(gen, i), total += i);
 	co_gen_free(gen);
 }
 END_TEST
@@ -142,10 +142,10 @@ START_TEST(next_sends_null)
 {
 	co_gen *gen = make(sum, NULL);
 
-	next(gen);
-	ck_assert_int_eq(send(gen, 5), 5);
-	ck_assert_int_eq(next(gen), 5);
-	ck_assert_int_eq(send(gen, 1), 6);
+	next_value(gen);
+	ck_assert_int_eq(send_value(gen, 5), 5);
+	ck_assert_int_eq(next_value(gen), 5);
+	ck_assert_int_eq(send_value(gen, 1), 6);
 	co_gen_free(gen);
 }
 END_TEST
@@ -179,10 +179,10 @@ START_TEST(emit_may_not_listen)
 {
 	co_gen *gen = make(listen_now_and_then, NULL);
 
-	next(gen);
+	next_value(gen);
 	for (intptr_t i = 1; i < 10; i++) {
-		ck_assert_int_eq(send(gen, i), 0);
-		ck_assert_int_eq(send(gen, 1000), i);
+		ck_assert_int_eq(send_value(gen, i), 0);
+		ck_assert_int_eq(send_value(gen, 1000), i);
 	}
 	co_gen_free(gen);
 }
@@ -214,8 +214,8 @@ START_TEST(c40_free_unwinds)
 	struct cleanup seen = { 0, false };
 	co_gen *gen = make(clean_up, &seen);
 
-	next(gen);
-	next(gen);
+	next_value(gen);
+	next_value(gen);
 	ck_assert(!seen.unwound);
 	co_gen_free(gen);
 	ck_assert(seen.unwound);
@@ -307,11 +307,11 @@ START_TEST(calls_from_the_wrong_side)
 {
 	second = make(sum, NULL);
 	ck_assert_int_eq(co_gen_emit(second, number(1), NULL), -EPERM);
-	next(second);
+	next_value(second);
 	ck_assert_int_eq(co_gen_emit(second, number(1), NULL), -EPERM);
 	first = make(call_from_the_wrong_side, NULL);
 	ck_assert_int_eq(co_gen_next(first, NULL), -5);
-	ck_assert_int_eq(send(second, 3), 3);
+	ck_assert_int_eq(send_value(second, 3), 3);
 	co_gen_free(first);
 	co_gen_free(second);
 }
@@ -351,12 +351,12 @@ START_TEST(generators_within_generators)
 	co_gen *gen = make(walk, &all);
 
 	for (intptr_t i = 0; i < 300; i++)
-		ck_assert_int_eq(next(gen), i);
+		ck_assert_int_eq(next_value(gen), i);
 	ck_assert_int_eq(co_gen_next(gen, NULL), 0);
 	co_gen_free(gen);
 	gen = make(walk, &all);
 	for (intptr_t i = 0; i < 150; i++)
-		next(gen);
+		next_value(gen);
 	co_gen_free(gen); /* eight of them, each in its emit */
 }
 END_TEST
@@ -364,11 +364,11 @@ END_TEST
 static void *sum_in_a_coroutine(void *arg)
 {
 	co_gen *gen = make(sum, NULL);
-	intptr_t total = next(gen);
+	intptr_t total = next_value(gen);
 
 	(void)arg;
 	while (total < 100)
-		total = send(gen, (intptr_t)co_raw_suspend(number(total)));
+		total = send_value(gen, (intptr_t)co_raw_suspend(number(total)));
 	co_gen_free(gen);
 	return number(total);
 }
@@ -406,12 +406,12 @@ START_TEST(many_in_random_order)
 
 		if (gen[n] == NULL) {
 			gen[n] = make(sum, NULL);
-			total[n] = next(gen[n]);
+			total[n] = next_value(gen[n]);
 		} else if (in < 10) {
 			co_gen_free(gen[n]);
 			gen[n] = NULL;
 		} else {
-			ck_assert_int_eq(send(gen[n], in), total[n] += in);
+			ck_assert_int_eq(send_value(gen[n], in), total[n] += in);
 		}
 	}
 	for (int n = 0; n < MANY; n++)
@@ -448,7 +448,7 @@ static int bystander(void *ticks)
 
 	for (int i = 1; i <= 10; i++) {
 		ck_assert_int_eq(co_sleep(CO_MS(3)), 0);
-		ck_assert_int_eq(next(gen), i);
+		ck_assert_int_eq(next_value(gen), i);
 		ck_assert_int_eq(co_gen_next(shared, NULL), -EINVAL);
 		ck_assert_int_eq(co_gen_emit(shared, NULL, NULL), -EPERM);
 		ck_assert_ptr_null(co_raw_suspend(NULL));
@@ -469,7 +469,7 @@ static int use_generator(void *arg)
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
 	ck_assert_int_eq(co_spawn(&g, bystander, &ticks, NULL), 0);
 	for (intptr_t i = 1; i <= 3; i++) {
-		ck_assert_int_eq(next(shared), 10 * i);
+		ck_assert_int_eq(next_value(shared), 10 * i);
 		ck_assert_int_eq(ticks, 10 * i / 3);
 	}
 	co_gen_free(shared);

@@ -53,7 +53,8 @@
  * Cost. O(1), and no allocation, unless something else is said.
  *
  * In this file: time; the runtime and its options; loops as guests; sleeping and yielding; scopes;
- * coroutines; groups; figures; the virtual clock. Attributes, raw coroutines and generators are in
+ * coroutines; groups; figures; the virtual clock. Mutexes and the like are in <whorl/sync.h>,
+ * which is included. Attributes, raw coroutines and generators are in
  * <whorl/coro.h>, which is included. Generators may suspend: then the coroutine that called
  * co_gen_next does.
  */
@@ -119,7 +120,9 @@ enum co_clock {
  * GROUP	a group is ended by a coroutine that did not begin it, or twice; begun outside a
  *		coroutine; used and was never begun: -EINVAL, nothing changed. Or its owner returns
  *		and leaves it open: the children are cancelled and awaited.
- * MUTEX	a lock is handled against its rules: -EPERM.
+ * MUTEX	a lock is released by one that does not hold it, a condition waited for without its
+ *		mutex: -EPERM, nothing changed. Or a coroutine returns with a mutex locked: it stays
+ *		locked.
  * CALLBACK	a call that suspends, in a function that the loop calls, such as a hook: -EPERM.
  * LOOP		an object of another runtime: -EXDEV.
  * SHIELD	a shield without an end: see co_shield and co_scope_begin_shield. */
@@ -734,6 +737,7 @@ int co_test_settle(void);
 }
 #endif
 
+#include <whorl/sync.h>
 #include <whorl/io.h>
 #include <whorl/work.h>
 
