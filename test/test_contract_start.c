@@ -185,6 +185,26 @@ SCENARIO(start_cut_and_the_child_ends_before_the_caller_runs)
 		}
 }
 
+/* C8: cancelled, and only then started: the cancel stands, the child is cut all the same */
+SCENARIO(start_cut_and_the_child_starts_before_the_caller_runs)
+{
+	co_group aside, g;
+	struct start_call c = { .g = &g, .child = { 10, 50, true, 5, .rc = 0 } };
+	co_ref ref;
+
+	co_group_begin(&aside, CO_GROUP_FAIL_FAST);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	ref = spawn(&aside, start_call, &c);
+	IS(co_sleep(MS(10)), 0);
+	IS(co_cancel(ref, 0), 0);
+	settle();
+	IS(c.rc, CANC);
+	IS(c.child.got, CANC);
+	IS(c.child.left, 10);
+	IS(co_group_end(&g, 0), 0);
+	IS(co_group_end(&aside, 0), 0);
+}
+
 static int starts_twice(void *arg)
 {
 	co_started(*(int *)arg);
@@ -359,6 +379,7 @@ SCENARIO(gather_nested_and_without_args_or_exits)
 
 SUITE("contract-start", start_outcomes, start_cut_by_the_callers_deadline,
       start_cut_and_the_child_fails, start_cut_by_a_sibling, C8_started_then_cancelled,
-      start_cut_and_the_child_ends_before_the_caller_runs, started_elsewhere_or_again,
+      start_cut_and_the_child_ends_before_the_caller_runs,
+      start_cut_and_the_child_starts_before_the_caller_runs, started_elsewhere_or_again,
       started_by_a_grandchild, a_member_cannot_wait_for_its_group, gather_outcomes, gather_refusals,
       gather_nested_and_without_args_or_exits)

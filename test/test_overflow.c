@@ -404,6 +404,7 @@ START_TEST(the_handler_goes_with_the_runtime)
 		co_raw_destroy(co);
 		ck_assert(!segv_is(SIG_DFL));
 		ck_assert_int_eq(co_run(use_coroutines, &alone, NULL, NULL), 0);
+		ck_assert(segv_is(SIG_DFL));
 	}
 }
 END_TEST

@@ -382,8 +382,9 @@ static void *churn(void *seed_of_thread)
 	}
 	for (int i = 0; i < 8; i++)
 		co_raw_destroy(co[i]);
-	for (int i = 0; i < 300000; i++) { /* little but the shared list of stacks */
-		if (co_raw_create(&co[0], echo_until_zero, NULL) != 0)
+	for (int i = 1; i < 100000; i++) { /* little but the shared list of stacks */
+		if (co_raw_create(&co[0], echo_until_zero, NULL) != 0 ||
+		    co_raw_resume(co[0], number(i), &out) != 1 || out != number(i + 1))
 			return number(3);
 		co_raw_destroy(co[0]);
 	}
