@@ -78,7 +78,7 @@ static int show_running_average(void)
 	if (co_gen_make(&gen, running_average, &n, NULL) < 0)
 		return 1;
 	printf("A running average:\n");
-	co_gen_next(gen, NULL);			/* to the first emit, which can receive */
+	co_gen_next(gen, NULL); /* to the first emit, which can receive */
 	for (int i = 0; i < 4; i++) {
 		if (co_gen_send(gen, &samples[i], &average) != 1)
 			return 1;

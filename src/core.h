@@ -23,14 +23,22 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WHORL__ASAN 1
+#elif defined(__SANITIZE_THREAD__)
+#define WHORL__TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define WHORL__ASAN 1
+#elif __has_feature(thread_sanitizer)
+#define WHORL__TSAN 1
 #endif
 #endif
 #ifndef WHORL__ASAN
 #define WHORL__ASAN 0
 #endif
+#ifndef WHORL__TSAN
+#define WHORL__TSAN 0
+#endif
+#define WHORL__SANITIZED (WHORL__ASAN || WHORL__TSAN) /* by one that follows each switch */
 
 /* ------------------------------------------------------------------------------------------ stacks
  *
@@ -43,14 +51,14 @@
  *	| guard                   | usable, grows downwards ... | ... record   | unused |
  *	                                                        | WHORL__STACK_RECORD   |
  */
-#define WHORL__GUARD_SIZE ((size_t)64 << 10)	/* a larger frame jumps it (glibc bug 26691) */
+#define WHORL__GUARD_SIZE ((size_t)64 << 10) /* a larger frame jumps it (glibc bug 26691) */
 #define WHORL__STACK_RECORD ((size_t)4096)
-#define WHORL__RECORD_MAX ((size_t)2048)	/* an owner's record is not larger: assert it */
+#define WHORL__RECORD_MAX ((size_t)2048) /* an owner's record is not larger: assert it */
 
 enum whorl__guard {
-	WHORL__GUARD_MADVISE,		/* MADV_GUARD_INSTALL: costs no map */
-	WHORL__GUARD_MPROTECT,		/* each costs two of the process's vm.max_map_count */
-	WHORL__GUARD_CANARY,		/* zeros below `low`, looked at when the fiber stops */
+	WHORL__GUARD_MADVISE,  /* MADV_GUARD_INSTALL: costs no map */
+	WHORL__GUARD_MPROTECT, /* each costs two of the process's vm.max_map_count */
+	WHORL__GUARD_CANARY,   /* zeros below `low`, looked at when the fiber stops */
 	WHORL__GUARD_KINDS
 };
 
@@ -58,28 +66,28 @@ struct whorl__slab;
 struct whorl__idle_stack;
 
 struct whorl__stack {
-	char *low;			/* first usable byte */
-	size_t size;			/* usable bytes: what was asked for, rounded up */
-	struct whorl__slab *slab;	/* where it was cut from; the pool's own */
-	unsigned char guard;		/* enum whorl__guard */
+	char *low;		  /* first usable byte */
+	size_t size;		  /* usable bytes: what was asked for, rounded up */
+	struct whorl__slab *slab; /* where it was cut from; the pool's own */
+	unsigned char guard;	  /* enum whorl__guard */
 };
 
 /* A pool keeps the stacks of one loop (not locked), or of all raw coroutines of the process
  * (src/raw.c locks). `no_probe` is CO_OPT_NO_GUARD_PROBE's meaning: do as on kernels without
  * MADV_GUARD_INSTALL. All zero is an empty pool. Fini unmaps all but the slabs in which a stack is
  * still in use: those leak, on purpose. */
-#define WHORL__STACK_CLASSES (SIZE_MAX > UINT32_MAX ? 20 : 16)	/* 16 KiB << class: up to 8 GiB */
+#define WHORL__STACK_CLASSES (SIZE_MAX > UINT32_MAX ? 20 : 16) /* 16 KiB << class: up to 8 GiB */
 #define WHORL__STACK_MAX ((size_t)16 << 10 << (WHORL__STACK_CLASSES - 1))
 struct whorl__stack_pool {
 	struct whorl__stack_class {
-		struct whorl__idle_stack *idle;	/* put back, the last one first */
+		struct whorl__idle_stack *idle; /* put back, the last one first */
 		struct whorl__slab *slabs;	/* the newest first */
 		char *fresh;			/* the first of the newest slab never handed out */
 		size_t fresh_left;		/* how many of those there are */
 		size_t stacks;			/* in all slabs */
 	} classes[WHORL__STACK_CLASSES];
-	size_t in_use[WHORL__GUARD_KINDS];	/* stacks handed out, by guard */
-	size_t mapped;				/* bytes of address space */
+	size_t in_use[WHORL__GUARD_KINDS]; /* stacks handed out, by guard */
+	size_t mapped;			   /* bytes of address space */
 	bool no_probe;
 };
 WHORL__HIDDEN void whorl__stack_pool_init(struct whorl__stack_pool *pool, bool no_probe);
@@ -89,8 +97,7 @@ WHORL__HIDDEN void whorl__stack_pool_fini(struct whorl__stack_pool *pool);
  * owner, except that put overwrites a few words at the upper end. */
 WHORL__HIDDEN int whorl__stack_get(struct whorl__stack_pool *pool, size_t size,
 				   struct whorl__stack *out);
-WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool,
-				    const struct whorl__stack *stack);
+WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack);
 /* 64-byte aligned; the record lies below it. */
 WHORL__HIDDEN char *whorl__stack_top(const struct whorl__stack *stack);
 /* Bytes below the top ever written, by whoever had the stack so far; at most `size`. */
@@ -100,22 +107,24 @@ WHORL__HIDDEN bool whorl__stack_intact(const struct whorl__stack *stack);
 
 /* --------------------------------------------------------------------------------------- fibers */
 
-struct whorl__env;			/* FP control words and C++ exception state, see fiber.c */
+struct whorl__env; /* FP control words and C++ exception state, see fiber.c */
 
-#define WHORL__FIBER_CANARY 0x100u	/* beside CO_KEEP_*: look at the canary when it stops */
+#define WHORL__FIBER_CANARY 0x100u /* beside CO_KEEP_*: look at the canary when it stops */
 
 struct whorl__fiber {
-	void *sp;			/* where it stands while it does not run */
-	unsigned flags;			/* CO_KEEP_*, WHORL__FIBER_*: nonzero = the slow path */
-	struct whorl__fiber *resumer;	/* of a raw coroutine: where it suspends to; else NULL */
-	struct whorl__stack stack;	/* low NULL: the thread's own */
-	const char *name;		/* for reports; may be NULL */
-	const void *site;		/* where it was created, for reports; may be NULL */
-	struct whorl__env *env;		/* of a fiber with CO_KEEP_*: on its own stack */
+	void *sp;		      /* where it stands while it does not run */
+	unsigned flags;		      /* CO_KEEP_*, WHORL__FIBER_*: nonzero = the slow path */
+	struct whorl__fiber *resumer; /* of a raw coroutine: where it suspends to; else NULL */
+	struct whorl__stack stack;    /* low NULL: the thread's own */
+	const char *name;	      /* for reports; may be NULL */
+	const void *site;	      /* where it was created, for reports; may be NULL */
+	struct whorl__env *env;	      /* of a fiber with CO_KEEP_*: on its own stack */
 #if WHORL__ASAN
 	void *fake_stack;
-	const void *asan_low;		/* bounds of the stack, as ASan counts them */
+	const void *asan_low; /* bounds of the stack, as ASan counts them */
 	size_t asan_size;
+#elif WHORL__TSAN
+	void *tsan; /* what TSan calls it */
 #endif
 };
 
@@ -158,7 +167,7 @@ static inline void *whorl__fiber_switch(struct whorl__fiber *to, void *value)
 {
 	struct whorl__fiber *from = whorl__fiber_current;
 
-	if (WHORL__ASAN || WHORL__UNLIKELY((from->flags | to->flags) != 0))
+	if (WHORL__SANITIZED || WHORL__UNLIKELY((from->flags | to->flags) != 0))
 		return whorl__fiber_switch_slow(from, to, value);
 	whorl__fiber_current = to;
 	return whorl__switch(&from->sp, to->sp, value);
@@ -169,7 +178,7 @@ static inline int whorl__fiber_switch_int(struct whorl__fiber *to, void *value)
 {
 	struct whorl__fiber *from = whorl__fiber_current;
 
-	if (WHORL__ASAN || WHORL__UNLIKELY((from->flags | to->flags) != 0))
+	if (WHORL__SANITIZED || WHORL__UNLIKELY((from->flags | to->flags) != 0))
 		return whorl__fiber_switch_slow_int(from, to, value);
 	whorl__fiber_current = to;
 	return whorl__switch_int(&from->sp, to->sp, value);

@@ -6,9 +6,10 @@
  * the same swap, a switch between two such fibers is two, and nobody else ever sees its setting, in
  * whatever order fibers run.
  *
- * All of that happens before the stub; only ASan has something to do after it (K16). It is told of
- * each change of stack twice: where the new one lies, by the fiber that leaves, and that it was
- * reached, by the fiber that arrives. */
+ * All of that happens before the stub; only sanitizers have something to do after it (K16). ASan is
+ * told of each change of stack twice: where the new one lies, by the fiber that leaves, and that it
+ * was reached, by the fiber that arrives. TSan is told by the fiber that leaves; one that ended is
+ * given up by the next that arrives. */
 #define _GNU_SOURCE 1
 #include <stddef.h>
 
@@ -16,6 +17,8 @@
 #include "frame.h"
 #if WHORL__ASAN
 #include <sanitizer/common_interface_defs.h>
+#elif WHORL__TSAN
+#include <sanitizer/tsan_interface.h>
 #endif
 
 /* Itanium C++ ABI: Exception Handling, 2.2.2 "Caught Exception Stack". Absent from programs without
@@ -36,28 +39,26 @@ static WHORL__TLS struct whorl__fiber of_thread;
 
 struct whorl__fiber *whorl__fiber_adopt(void)
 {
+#if WHORL__TSAN
+	of_thread.tsan = __tsan_get_current_fiber();
+#endif
 	return whorl__fiber_current = &of_thread;
 }
 
 /* ------------------------------------------------------------------------------------ sanitizer */
 
 #if WHORL__ASAN
-static WHORL__TLS struct whorl__fiber *left;	/* the one that the last switch left */
+static WHORL__TLS struct whorl__fiber *left; /* the one that the last switch left */
 
-struct first {
-	whorl__entry_fn *entry;
-	void *arg;
-};
-
-/* keep NULL: `from` ends, and its fake stack is freed. */
-static void asan_leave(struct whorl__fiber *from, void **keep, const struct whorl__fiber *to)
+/* ends: `from` does, and its fake stack is freed. */
+static void depart(struct whorl__fiber *from, bool ends, const struct whorl__fiber *to)
 {
 	left = from;
-	__sanitizer_start_switch_fiber(keep, to->asan_low, to->asan_size);
+	__sanitizer_start_switch_fiber(ends ? NULL : &from->fake_stack, to->asan_low, to->asan_size);
 }
 
 /* Also learns the bounds of the thread's own stack, which is the first to be left. */
-static void asan_arrive(struct whorl__fiber *self)
+static void arrive(struct whorl__fiber *self)
 {
 	const void *low;
 	size_t size;
@@ -67,14 +68,6 @@ static void asan_arrive(struct whorl__fiber *self)
 		left->asan_low = low;
 		left->asan_size = size;
 	}
-}
-
-static void asan_first(void *arg, void *value)
-{
-	struct first *first = arg;
-
-	asan_arrive(whorl__fiber_current);
-	first->entry(first->arg, value);
 }
 
 /* Pretends to go there and to leave it for ever. */
@@ -89,15 +82,51 @@ __attribute__((no_sanitize_address)) void whorl__fiber_drop(struct whorl__fiber 
 	__sanitizer_start_switch_fiber(NULL, low, size);
 	__sanitizer_finish_switch_fiber(mine, NULL, NULL);
 }
-#else
-static inline void asan_leave(struct whorl__fiber *from, void **keep, const struct whorl__fiber *to)
+#elif WHORL__TSAN
+static WHORL__TLS void *ended; /* TSan's name for a fiber that is no more */
+
+static void depart(struct whorl__fiber *from, bool ends, const struct whorl__fiber *to)
 {
-	(void)from, (void)keep, (void)to;
+	ended = ends ? from->tsan : NULL;
+	__tsan_switch_to_fiber(to->tsan, 0);
+}
+
+static void arrive(struct whorl__fiber *self)
+{
+	(void)self;
+	if (ended != NULL)
+		__tsan_destroy_fiber(ended);
+	ended = NULL;
+}
+
+void whorl__fiber_drop(struct whorl__fiber *f)
+{
+	__tsan_destroy_fiber(f->tsan);
+}
+#else
+static inline void depart(struct whorl__fiber *from, bool ends, const struct whorl__fiber *to)
+{
+	(void)from, (void)ends, (void)to;
 }
 
 void whorl__fiber_drop(struct whorl__fiber *f)
 {
 	(void)f;
+}
+#endif
+
+#if WHORL__SANITIZED
+struct first {
+	whorl__entry_fn *entry;
+	void *arg;
+};
+
+static void arrive_first(void *arg, void *value)
+{
+	struct first *first = arg;
+
+	arrive(whorl__fiber_current);
+	first->entry(first->arg, value);
 }
 #endif
 
@@ -123,14 +152,18 @@ void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack,
 		*f->env = (struct whorl__env){ 0 };
 		whorl__fpenv_read(&f->env->fp);
 	}
-#if WHORL__ASAN
+#if WHORL__SANITIZED
 	struct first *first = carve(&base, sizeof(*first));
 
 	*first = (struct first){ .entry = entry, .arg = arg };
+	entry = arrive_first;
+	arg = first;
+#endif
+#if WHORL__ASAN
 	f->asan_low = stack->low;
 	f->asan_size = stack->size + WHORL__STACK_RECORD;
-	entry = asan_first;
-	arg = first;
+#elif WHORL__TSAN
+	f->tsan = __tsan_create_fiber(0);
 #endif
 	f->sp = whorl__frame_make(base, entry, arg);
 }
@@ -167,13 +200,13 @@ static void leave(struct whorl__fiber *from, struct whorl__fiber *to)
 	whorl__fiber_current = to;
 }
 
-#if WHORL__ASAN
+#if WHORL__SANITIZED
 void *whorl__fiber_switch_slow(struct whorl__fiber *from, struct whorl__fiber *to, void *value)
 {
 	leave(from, to);
-	asan_leave(from, &from->fake_stack, to);
+	depart(from, false, to);
 	value = whorl__switch(&from->sp, to->sp, value);
-	asan_arrive(from);
+	arrive(from);
 	return value;
 }
 
@@ -200,7 +233,7 @@ void whorl__fiber_exit(struct whorl__fiber *to, void *value)
 	struct whorl__fiber *from = whorl__fiber_current;
 
 	leave(from, to);
-	asan_leave(from, NULL, to);
+	depart(from, true, to);
 	whorl__switch(&from->sp, to->sp, value);
 	__builtin_unreachable();
 }

@@ -10,14 +10,14 @@
 
 struct co_gen {
 	struct co_raw *raw;
-	const struct whorl__fiber *fiber;	/* raw's */
+	const struct whorl__fiber *fiber; /* raw's */
 	co_gen_fn *fn;
 	void *arg;
 	const void *site;
-	void **received;			/* of the emit that waits, or NULL */
+	void **received; /* of the emit that waits, or NULL */
 	bool started;
-	bool ended;				/* fn has returned; `result` is set */
-	int result;				/* 0 or -errno */
+	bool ended; /* fn has returned; `result` is set */
+	int result; /* 0 or -errno */
 };
 
 static void *run(void *made)
@@ -33,7 +33,7 @@ static void *run(void *made)
 	gen.ended = true;
 	whorl__fiber_switch(whorl__raw_stop(whorl__fiber_current, CO_RAW_SUSPENDED, NULL),
 			    (void *)(intptr_t)gen.result);
-	__builtin_unreachable();		/* nobody resumes it after its end */
+	__builtin_unreachable(); /* nobody resumes it after its end */
 }
 
 int co_gen_make(co_gen **out, co_gen_fn *fn, void *arg, const struct co_attr *attr)

@@ -21,19 +21,19 @@
 
 #include "core.h"
 
-#define ALT_STACK_SIZE	((size_t)64 << 10)	/* no page of it is used before the end */
+#define ALT_STACK_SIZE ((size_t)64 << 10) /* no page of it is used before the end */
 
 WHORL__TLS bool whorl__overflow_leave_alone;
 
 static WHORL__TLS size_t watches;
 static WHORL__TLS bool set_up;
-static WHORL__TLS void *alt_stack;		/* NULL: the thread had one of its own */
+static WHORL__TLS void *alt_stack; /* NULL: the thread had one of its own */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static size_t threads;				/* under lock: that are set up */
+static size_t threads; /* under lock: that are set up */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_thread_end;
-static int key_error;				/* written under `once` */
+static int key_error; /* written under `once` */
 
 /* --------------------------------------------- the message: nothing but async-signal-safe calls */
 
@@ -158,7 +158,7 @@ static void on_segv(int signo, siginfo_t *info, void *context)
 {
 	const struct whorl__fiber *f = whorl__fiber_current;
 	uintptr_t at = (uintptr_t)info->si_addr;
-	bool fault = info->si_code > 0;			/* else someone sent it */
+	bool fault = info->si_code > 0; /* else someone sent it */
 
 	(void)context;
 	if (fault && f != NULL && f->stack.low != NULL && at < (uintptr_t)f->stack.low &&
@@ -263,6 +263,7 @@ static void make_key(void)
 __attribute__((destructor)) static void unload(void)
 {
 	pthread_once(&once, make_key);
+	tear_down();
 	uninstall();
 	if (key_error == 0)
 		pthread_key_delete(at_thread_end);

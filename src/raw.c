@@ -14,7 +14,7 @@
 
 #include "raw.h"
 
-#define RECORD	((sizeof(struct co_raw) + 63) & ~(size_t)63)
+#define RECORD ((sizeof(struct co_raw) + 63) & ~(size_t)63)
 _Static_assert(RECORD <= WHORL__RECORD_MAX, "the stack's own bytes stay the user's");
 
 static struct whorl__stack_pool pool;
@@ -34,6 +34,14 @@ static void put_stack(const struct whorl__stack *stack)
 {
 	pthread_mutex_lock(&pool_lock);
 	whorl__stack_put(&pool, stack);
+	pthread_mutex_unlock(&pool_lock);
+}
+
+/* dlclose of the library. */
+__attribute__((destructor)) static void unload(void)
+{
+	pthread_mutex_lock(&pool_lock);
+	whorl__stack_pool_fini(&pool);
 	pthread_mutex_unlock(&pool_lock);
 }
 

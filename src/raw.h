@@ -7,10 +7,10 @@
 #define WHORL__NAME_SIZE 32
 
 struct co_raw {
-	struct whorl__fiber fiber;	/* the first member */
+	struct whorl__fiber fiber; /* the first member */
 	enum co_raw_state state;
 	co_raw_fn *fn;
-	void **out;			/* of the resume under way; may be NULL */
+	void **out; /* of the resume under way; may be NULL */
 	char name[WHORL__NAME_SIZE];
 };
 

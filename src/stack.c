@@ -31,25 +31,25 @@
 #endif
 
 #ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102			/* Linux 6.13 */
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
 
-#define SMALLEST	((size_t)16 << 10)	/* bytes: class 0 */
-#define BY_DEFAULT	((size_t)64 << 10)
-#define LEAST		(WHORL__ASAN ? (size_t)256 << 10 : SMALLEST)	/* its frames are large */
-#define FIRST_SLAB	((size_t)8 << 20)	/* about */
-#define COLOURS		16			/* of a cache line each */
-#define LINE		64
+#define SMALLEST ((size_t)16 << 10) /* bytes: class 0 */
+#define BY_DEFAULT ((size_t)64 << 10)
+#define LEAST (WHORL__SANITIZED ? (size_t)256 << 10 : SMALLEST) /* its frames are large */
+#define FIRST_SLAB ((size_t)8 << 20)				/* about */
+#define COLOURS 16						/* of a cache line each */
+#define LINE 64
 
-struct whorl__slab {			/* in the first page of its mapping */
+struct whorl__slab { /* in the first page of its mapping */
 	struct whorl__slab *next;
-	size_t length;			/* bytes mapped */
-	size_t in_use;			/* stacks handed out and not put back */
-	size_t mprotected;		/* guards that count against the process's maps */
+	size_t length;	   /* bytes mapped */
+	size_t in_use;	   /* stacks handed out and not put back */
+	size_t mprotected; /* guards that count against the process's maps */
 	unsigned size_class;
 };
 
-struct whorl__idle_stack {		/* the last bytes of a stack that waits */
+struct whorl__idle_stack { /* the last bytes of a stack that waits */
 	struct whorl__idle_stack *next;
 	struct whorl__stack stack;
 };
@@ -57,7 +57,7 @@ struct whorl__idle_stack {		/* the last bytes of a stack that waits */
 /* All pools of the process share these. */
 static _Atomic enum { UNKNOWN, WORKS, MISSING } guard_install;
 static atomic_long mprotected;
-static atomic_long mprotect_limit;	/* 0: not yet known */
+static atomic_long mprotect_limit; /* 0: not yet known */
 
 static size_t round_up(size_t n, size_t unit)
 {
@@ -200,7 +200,7 @@ static int add_slab(struct whorl__stack_pool *pool, unsigned n)
 		if (stacks == 1)
 			return -ENOMEM;
 	}
-	madvise(slab, length, MADV_NOHUGEPAGE);		/* refused where there are none: as well */
+	madvise(slab, length, MADV_NOHUGEPAGE); /* refused where there are none: as well */
 	*slab = (struct whorl__slab){ .next = class->slabs, .length = length, .size_class = n };
 	class->slabs = slab;
 	class->fresh = (char *)slab + page_size();
@@ -301,7 +301,7 @@ int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, struct whorl__
 
 void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack)
 {
-	struct whorl__stack copy = *stack;		/* *stack may lie where idle does */
+	struct whorl__stack copy = *stack; /* *stack may lie where idle does */
 	struct whorl__idle_stack *idle = (struct whorl__idle_stack *)(void *)upper_end(&copy) - 1;
 	struct whorl__stack_class *class = &pool->classes[copy.slab->size_class];
 
@@ -335,8 +335,8 @@ static bool in_memory(char *page)
 
 typedef uintptr_t __attribute__((may_alias)) any_word;
 
-__attribute__((no_sanitize_address))
-static const char *first_word_set(const char *from, const char *end)
+__attribute__((no_sanitize_address)) static const char *first_word_set(const char *from,
+								       const char *end)
 {
 	const any_word *w = (const any_word *)(const void *)from;
 

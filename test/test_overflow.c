@@ -101,8 +101,10 @@ static void run(co_raw_fn *fn, void *value, const char *name, size_t stack_size)
 	struct co_attr attr = { .name = name, .stack_size = stack_size };
 	struct co_raw *co;
 
-	if (co_raw_create(&co, fn, &attr) == 0)
+	if (co_raw_create(&co, fn, &attr) == 0) {
 		co_raw_resume(co, value, NULL);
+		co_raw_destroy(co);
+	}
 }
 
 /* Each call puts its frame `n` bytes further down and touches nothing of it but the lowest byte. */

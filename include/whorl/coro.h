@@ -31,23 +31,23 @@ extern "C" {
 
 /* How a coroutine is made. All zero: the defaults. */
 struct co_attr {
-	const char *name;		/* shown in reports; copied, cut at 31 bytes */
-	size_t stack_size;		/* bytes usable, rounded up; 0 = 64 KiB */
-	int priority;			/* scheduler only; CO_PRIO_* */
-	unsigned flags;			/* CO_KEEP_FPENV, CO_KEEP_CXX_EH */
-	uintptr_t spare[4];		/* zero */
+	const char *name;   /* shown in reports; copied, cut at 31 bytes */
+	size_t stack_size;  /* bytes usable, rounded up; 0 = 64 KiB */
+	int priority;	    /* scheduler only; CO_PRIO_* */
+	unsigned flags;	    /* CO_KEEP_FPENV, CO_KEEP_CXX_EH */
+	uintptr_t spare[4]; /* zero */
 };
 
 /* The FP control words (x86: MXCSR and the x87 control word, aarch64: FPCR) belong to the thread,
  * and who changes the rounding mode in a coroutine changes it for all. With this flag the coroutine
  * has its own, at first those in force when it was created, and nobody else sees them. Costs about
  * 3 ns at each switch to or from the coroutine. */
-#define CO_KEEP_FPENV	1u
+#define CO_KEEP_FPENV 1u
 
 /* The same for the C++ runtime's record of exceptions that are being handled. A coroutine that can
  * suspend within a catch block needs it. Without effect where no C++ runtime was loaded before this
  * library. Costs about 6 ns at each switch to or from the coroutine. */
-#define CO_KEEP_CXX_EH	2u
+#define CO_KEEP_CXX_EH 2u
 
 /* ------------------------------------------------------------------------------- raw coroutines */
 
@@ -57,10 +57,10 @@ struct co_raw;
 typedef void *co_raw_fn(void *first_value);
 
 enum co_raw_state {
-	CO_RAW_NEW,			/* was never resumed */
-	CO_RAW_RUNNING,			/* is running, or has resumed another one that is */
+	CO_RAW_NEW,	/* was never resumed */
+	CO_RAW_RUNNING, /* is running, or has resumed another one that is */
 	CO_RAW_SUSPENDED,
-	CO_RAW_DONE			/* the body has returned */
+	CO_RAW_DONE /* the body has returned */
 };
 
 /* Makes a coroutine that will run `fn`; nothing of it runs yet. `attr`: NULL for the defaults; it

@@ -18,19 +18,19 @@
 #ifndef WHORL_SRC_FRAME_H
 #define WHORL_SRC_FRAME_H
 
-#define WHORL__FRAME_X19	0
-#define WHORL__FRAME_X21	16
-#define WHORL__FRAME_X23	32
-#define WHORL__FRAME_X25	48
-#define WHORL__FRAME_X27	64
-#define WHORL__FRAME_X29	80
-#define WHORL__FRAME_D8		96
-#define WHORL__FRAME_D10	112
-#define WHORL__FRAME_D12	128
-#define WHORL__FRAME_D14	144
-#define WHORL__FRAME_SIZE	160
+#define WHORL__FRAME_X19 0
+#define WHORL__FRAME_X21 16
+#define WHORL__FRAME_X23 32
+#define WHORL__FRAME_X25 48
+#define WHORL__FRAME_X27 64
+#define WHORL__FRAME_X29 80
+#define WHORL__FRAME_D8 96
+#define WHORL__FRAME_D10 112
+#define WHORL__FRAME_D12 128
+#define WHORL__FRAME_D14 144
+#define WHORL__FRAME_SIZE 160
 
-#define WHORL__START_SKIP	4	/* whorl__fiber_start is entered behind a nop, see there */
+#define WHORL__START_SKIP 4 /* whorl__fiber_start is entered behind a nop, see there */
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>

@@ -7,8 +7,8 @@
 #include <fenv.h>
 
 /* Writes the first frame below `base` (a multiple of 16) and returns the sp to switch to. */
-__attribute__((visibility("hidden")))
-void *whorl__frame_make(char *base, void (*entry)(void *arg, void *value), void *arg);
+__attribute__((visibility("hidden"))) void *
+whorl__frame_make(char *base, void (*entry)(void *arg, void *value), void *arg);
 
 /* What CO_KEEP_FPENV keeps. */
 struct whorl__fpenv {

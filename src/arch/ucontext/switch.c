@@ -14,13 +14,13 @@
 
 struct whorl__frame {
 	ucontext_t context;
-	struct whorl__fpenv fpenv;	/* of whoever switched here */
+	struct whorl__fpenv fpenv; /* of whoever switched here */
 	void *value;
 	void (*entry)(void *arg, void *value);
 	void *arg;
 };
 
-#define ROOM ((size_t)8 << 10)		/* of stack, for makecontext: less than the smallest has */
+#define ROOM ((size_t)8 << 10) /* of stack, for makecontext: less than the smallest has */
 
 /* makecontext(3) passes ints: the pointer comes in two halves. */
 static void start(unsigned high, unsigned low)

@@ -15,16 +15,16 @@
 #ifndef WHORL_SRC_FRAME_H
 #define WHORL_SRC_FRAME_H
 
-#define WHORL__FRAME_R12	0
-#define WHORL__FRAME_R13	8
-#define WHORL__FRAME_R14	16
-#define WHORL__FRAME_R15	24
-#define WHORL__FRAME_RBX	32
-#define WHORL__FRAME_RBP	40
-#define WHORL__FRAME_RIP	48
-#define WHORL__FRAME_SIZE	56
+#define WHORL__FRAME_R12 0
+#define WHORL__FRAME_R13 8
+#define WHORL__FRAME_R14 16
+#define WHORL__FRAME_R15 24
+#define WHORL__FRAME_RBX 32
+#define WHORL__FRAME_RBP 40
+#define WHORL__FRAME_RIP 48
+#define WHORL__FRAME_SIZE 56
 
-#define WHORL__START_SKIP	1	/* whorl__fiber_start is entered behind a nop, see there */
+#define WHORL__START_SKIP 1 /* whorl__fiber_start is entered behind a nop, see there */
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>
