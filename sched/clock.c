@@ -29,7 +29,7 @@ co_ns whorl__clock(struct co_loop *l)
 		now = system_clock(l->opt.clock == CO_CLOCK_BOOTTIME ? CLOCK_BOOTTIME
 								     : CLOCK_MONOTONIC);
 	if (now > l->latest)
-		l->latest = now;
+		l->latest = now < CO_FOREVER ? now : CO_FOREVER - 1;
 	return l->latest;
 }
 
@@ -41,6 +41,14 @@ co_ns co_now(void)
 co_ns co_loop_now(void)
 {
 	return whorl__loop ? whorl__loop->now : system_clock(CLOCK_MONOTONIC);
+}
+
+/* Never is later than every time there is. */
+static co_ns later(const struct co_loop *l, co_ns dur)
+{
+	co_ns at = sat_add(l->latest, dur);
+
+	return at < CO_FOREVER ? at : CO_FOREVER - 1;
 }
 
 static void settle(struct co *co)
@@ -89,7 +97,7 @@ int co_test_advance(co_ns dur)
 
 	if (rc < 0)
 		return rc;
-	target = sat_add(l->latest, dur);
+	target = later(l, dur);
 	for (settle(l->current);
 	     (next = tick_time(wheel_next(&l->wheel))) <= target && next < CO_FOREVER;
 	     settle(l->current))
@@ -107,7 +115,7 @@ int co_test_stall(co_ns dur)
 
 	if (rc < 0)
 		return rc;
-	l->latest = sat_add(l->latest, dur);
+	l->latest = later(l, dur);
 	l->testing = false;
 	return 0;
 }

@@ -205,6 +205,9 @@ bool whorl__bad_attr(const struct co_attr *attr)
 	       (attr->flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH));
 }
 
+_Static_assert(sizeof(struct home) + 63 <= WHORL__RECORD_MAX,
+	       "the stack's own bytes are the user's");
+
 static size_t home_size(void)
 {
 	return (sizeof(struct home) + 63) & ~(size_t)63;
@@ -224,8 +227,6 @@ static void make_home(struct co *co, struct group *g, const struct spawn *what, 
 	home->exit_out = what->exit_out;
 	if (name)
 		strncpy(home->name, name, sizeof home->name - 1);
-	co->fiber.name = home->name;
-	co->fiber.site = what->site;
 	co->scope = &home->root;
 }
 

@@ -78,12 +78,17 @@ static bool has_place(const struct group *g)
 	return g->limit <= 0 || g->running + g->held < (size_t)g->limit;
 }
 
+static void give_back(struct group *g, uintptr_t gen);
+
 static void hold_place(struct co *co, struct group *g)
 {
-	whorl__give_back(co);
+	struct group *old = co->admitted;
+	uintptr_t old_gen = co->admitted_gen;
+
 	g->held++;
 	co->admitted = g;
 	co->admitted_gen = g->node->gen;
+	give_back(old, old_gen);
 }
 
 /* A place became free: it goes to the one that waits longest, before anybody else can take it. A
@@ -95,8 +100,16 @@ static void grant_places(struct group *g)
 	if (g->ending && g->running == 0)
 		return;
 	while ((w = first_waiter(&g->admits)) != NULL && has_place(g)) {
+		whorl__wake(w, 0);	/* first: what hold_place gives back may lead here again */
 		hold_place(w->co, g);
-		whorl__wake(w, 0);
+	}
+}
+
+static void give_back(struct group *g, uintptr_t gen)
+{
+	if (g && g->node && g->node->gen == gen) {
+		g->held--;
+		grant_places(g);
 	}
 }
 
@@ -105,10 +118,7 @@ void whorl__give_back(struct co *co)
 	struct group *g = co->admitted;
 
 	co->admitted = NULL;
-	if (g && g->node && g->node->gen == co->admitted_gen) {
-		g->held--;
-		grant_places(g);
-	}
+	give_back(g, co->admitted_gen);
 }
 
 void co_group_limit(co_group *user, int at_most)
@@ -257,13 +267,15 @@ void whorl__child_done(struct co *co)
 
 /* -------------------------------------------------------------------------------- begin and end */
 
-/* A group object needs no initial value, so only a scope that is open just here tells that it is
- * begun twice. */
-static bool is_open_here(const co_group *user)
+/* A group object needs no initial value, so it cannot be asked whether it was begun already; the
+ * coroutine's scopes can. */
+static bool is_open(const struct co *co, const co_group *user)
 {
-	const co_scope *s = &user->scope_;
+	const struct node *n = co->scope;
 
-	return whorl__loop && s->loop_ == whorl__loop->serial && whorl__open_here(s);
+	while (n->user && n->user != user)
+		n = n->parent;
+	return n->user != NULL;
 }
 
 FRAMED void co_group_begin(co_group *user, enum co_group_mode mode)
@@ -271,7 +283,7 @@ FRAMED void co_group_begin(co_group *user, enum co_group_mode mode)
 	struct co *co = whorl__self();
 	struct group *g;
 
-	if (!co || !user || (unsigned)mode > CO_GROUP_FIRST || is_open_here(user)) {
+	if (!co || !user || (unsigned)mode > CO_GROUP_FIRST || is_open(co, user)) {
 		whorl__misuse(CO_MISUSE_GROUP, 0, SITE(), "begin of a group %s",
 			      !co ? "outside a coroutine" : "that is open, or of an unknown mode");
 		return;
@@ -373,7 +385,7 @@ FRAMED int co_group_end(co_group *user, int rc)
 		return whorl__misuse(CO_MISUSE_GROUP, -EINVAL, SITE(), "end of a group %s",
 				     found ? "that is not open" : "that another coroutine began");
 	whorl__check_frames(co, FRAME());
-	return end(co, user, n, rc);
+	return n->gen == user->scope_.gen_ ? end(co, user, n, rc) : rc;
 }
 
 /* ------------------------------------------------------------------------------ wait and cancel */
@@ -416,7 +428,13 @@ FRAMED int co_group_wait_until(co_group *g, co_ns abs)
 
 int co_group_cancel(co_group *user, int err)
 {
-	return user ? whorl__scope_cancel(&user->scope_, err, SITE()) : -EINVAL;
+	struct group *g;
+	int rc;
+
+	if (whorl__bad_err(err))
+		return -EINVAL;
+	rc = group_of(user, &g, SITE());
+	return rc < 0 ? rc : whorl__scope_cancel(&user->scope_, err, SITE());
 }
 
 /* ---------------------------------------------------------------------------------------- start */

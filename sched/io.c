@@ -156,6 +156,8 @@ static int wait_fd(struct co *co, int fd, int events, co_ns abs)
 
 	if (rc < 0)
 		return rc;
+	if (co->scope->effective)	/* since it was woken last, and found nothing */
+		return whorl__outcome(co, -ECANCELED);
 	if (((events & IN_EVENTS) && e->in) || ((events & POLLOUT) && e->out))
 		return -EBUSY;
 	if (abs != CO_FOREVER && abs <= whorl__clock(l))
@@ -177,6 +179,19 @@ static int wait_fd(struct co *co, int fd, int events, co_ns abs)
 	return rc < 0 ? whorl__outcome(co, rc) : fw.happened;
 }
 
+/* The same, and looks itself: an event may be that of a file which had the number before, and lives
+ * on as another one. */
+static int wait_ready(struct co *co, int fd, int events, co_ns abs)
+{
+	struct pollfd p = { .fd = fd, .events = (short)events };
+	int rc;
+
+	do
+		rc = wait_fd(co, fd, events, abs);
+	while (rc > 0 && poll(&p, 1, 0) == 0);
+	return rc < 0 ? rc : p.revents & POLLNVAL ? -EBADF : p.revents ? p.revents : rc;
+}
+
 static int wait_until(int fd, short events, co_ns abs, const struct caller *by)
 {
 	struct co *co = whorl__suspender(by->site);
@@ -192,7 +207,7 @@ static int wait_until(int fd, short events, co_ns abs, const struct caller *by)
 		return -EINVAL;
 	if (fd < 0 || (poll(&p, 1, 0) > 0 && (p.revents & POLLNVAL)))
 		return -EBADF;
-	return p.revents ? p.revents : wait_fd(co, fd, events, abs);
+	return p.revents ? p.revents : wait_ready(co, fd, events, abs);
 }
 
 FRAMED int co_wait_fd(int fd, short events)
@@ -255,6 +270,12 @@ static ssize_t attempt_write(const struct io *io)
 
 static ssize_t attempt_accept(const struct io *io)
 {
+	int flags = fcntl(io->fd, F_GETFL);
+
+	if (flags >= 0 && !(flags & O_NONBLOCK)) {
+		errno = EINVAL;
+		return -1;
+	}
 	return accept4(io->fd, io->addr, io->len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
@@ -286,7 +307,9 @@ static ssize_t run(const struct io *io, co_ns abs, const struct caller *by)
 	if (!co)
 		return -EPERM;
 	rc = whorl__point(co, by->frame);
-	return rc < 0 ? rc : until_done(co, io, abs);
+	if (rc < 0)
+		return rc;
+	return io->iovs < 0 ? -EINVAL : until_done(co, io, abs);
 }
 
 static ssize_t read_until(int fd, const struct iovec *iov, int n, co_ns abs,
@@ -342,10 +365,17 @@ FRAMED ssize_t co_writev(int fd, const struct iovec *iov, int n)
 	return write_until(fd, iov, n, CO_FOREVER, CALLER());
 }
 
+/* Nothing to move: a cancellation point all the same. */
+static ssize_t attempt_nothing(const struct io *io)
+{
+	(void)io;
+	return 1;
+}
+
 FRAMED int co_read_full(int fd, void *buf, size_t n, size_t *done)
 {
 	size_t have = 0;
-	ssize_t rc = 1;
+	ssize_t rc = n > 0 ? 1 : run(&(struct io){ .attempt = attempt_nothing }, 0, CALLER());
 
 	while (have < n && rc > 0) {
 		struct iovec rest = { (char *)buf + have, n - have };
@@ -361,7 +391,7 @@ FRAMED int co_read_full(int fd, void *buf, size_t n, size_t *done)
 FRAMED int co_write_all(int fd, const void *buf, size_t n, size_t *done)
 {
 	size_t have = 0;
-	ssize_t rc = 0;
+	ssize_t rc = n > 0 ? 0 : run(&(struct io){ .attempt = attempt_nothing }, 0, CALLER());
 
 	while (have < n && rc >= 0) {
 		rc = write_from(fd, (const char *)buf + have, n - have, CO_FOREVER, CALLER());
@@ -378,10 +408,7 @@ static int accept_until(int fd, struct sockaddr *addr, socklen_t *len, co_ns abs
 			const struct caller *by)
 {
 	struct io io = { attempt_accept, fd, POLLIN, .addr = addr, .len = len };
-	int flags = fcntl(fd, F_GETFL);
 
-	if (whorl__self() && flags >= 0 && !(flags & O_NONBLOCK))
-		return -EINVAL;
 	return (int)run(&io, abs, by);
 }
 
@@ -399,7 +426,7 @@ FRAMED int co_accept_until(int fd, struct sockaddr *addr, socklen_t *len, co_ns 
  * went. */
 static int finish_connect(struct co *co, int fd, co_ns abs)
 {
-	int error = 0, rc = wait_fd(co, fd, POLLOUT, abs);
+	int error = 0, rc = wait_ready(co, fd, POLLOUT, abs);
 	socklen_t len = sizeof error;
 
 	if (rc < 0)

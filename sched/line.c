@@ -1,6 +1,6 @@
 /* Standing in line for an object of the user's: see line.h. An object that nobody holds or waits
- * for belongs to no runtime, and neither does one whose runtime is gone: whoever comes next has it.
- * */
+ * for belongs to no runtime, and neither does one whose runtime is gone: whoever comes next has
+ * it. */
 #include "line.h"
 
 int whorl__claim(struct co_line_ *line, const void *site)

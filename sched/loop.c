@@ -122,7 +122,8 @@ static bool bad_options(const struct co_options *o)
 {
 	return (unsigned)o->clock > CO_CLOCK_VIRTUAL || o->grace < 0 || o->slack < 0 ||
 	       o->watchdog < 0 || !o->alloc.alloc != !o->alloc.free || whorl__bad_attr(&o->attr) ||
-	       (o->flags & ~(CO_OPT_NO_GUARD_PROBE | CO_OPT_NO_SEGV_REPORT));
+	       (o->flags & ~(CO_OPT_NO_GUARD_PROBE | CO_OPT_NO_SEGV_REPORT |
+			     CO_OPT_POLL_ENGINE_EPOLL | CO_OPT_POLL_ENGINE_URING));
 }
 
 static struct co_options with_defaults(const struct co_options *opt)
@@ -207,6 +208,7 @@ int co_loop_open(co_loop **out, const struct co_options *opt)
 		if (rc < 0)
 			goto no_watch;
 	}
+	whorl__overflow_leave_alone = (o.flags & CO_OPT_NO_SEGV_REPORT) != 0;
 	enlist(l);
 	*out = l;
 	return 0;
@@ -279,27 +281,40 @@ static void report_spin(struct co_loop *l)
 		      SPIN, whorl__name(co));
 }
 
-/* Descriptors at each pass of the virtual clock, and on the real one every POLL_INTERVAL. */
-static void look_outside(struct co_loop *l)
+static bool has_mail(const struct co_loop *l)
 {
-	if (l->fd_waits > 0 && (l->virtual_clock || whorl__clock(l) - l->polled >= POLL_INTERVAL)) {
+	return l->mail && whorl__mailbox_has_mail(l->mail);
+}
+
+/* Descriptors: at each pass of the virtual clock or an injected one, after each wait of a guest,
+ * and else every POLL_INTERVAL. True: mail was there, so that descriptors may be ready since. */
+static bool look_outside(struct co_loop *l)
+{
+	bool mail = has_mail(l);
+
+	if (l->idle || (l->fd_waits > 0 && (l->virtual_clock || l->opt.now ||
+					    whorl__clock(l) - l->polled >= POLL_INTERVAL))) {
 		whorl__poll(l, 0);
 		l->polled = l->latest;
 	}
+	l->idle = false;
 	whorl__run_mail(l);
+	return mail;
 }
 
 static void pass(struct co_loop *l)
 {
 	struct co *first;
+	bool mail;
 
 	whorl__loop = l;
 	l->on = whorl__fiber_running();
 	l->stats.passes++;
-	look_outside(l);
+	mail = look_outside(l);
 	look_at_timers(l);
 	if (l->virtual_clock) {
-		jump(l);
+		if (!mail)
+			jump(l);
 		if (++l->quiet_passes == SPIN && l->ready.occupied)
 			report_spin(l);
 	}
@@ -315,7 +330,7 @@ static co_ns next_work(struct co_loop *l)
 {
 	co_ns next;
 
-	if (l->ready.occupied || (l->mail && whorl__mailbox_has_mail(l->mail)))
+	if (l->ready.occupied || has_mail(l))
 		return l->now;
 	next = tick_time(wheel_next(&l->wheel));
 	if (l->virtual_clock)
@@ -355,6 +370,7 @@ int co_loop_run_once(co_loop *l)
 	next = next_work(l);
 	if (next > l->now && l->mail && !whorl__mailbox_sleep(l->mail))
 		next = l->now;
+	l->idle = l->guest && next > l->now;
 	if (l->guest || next > l->now)
 		arm_fd(l, next);
 	return next <= l->now;
@@ -371,7 +387,7 @@ int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
 		return -ECANCELED;
 	rc = whorl__spawn(l, &l->detached, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() },
 			  &co);
-	if (rc == 0 && !whorl__loop)
+	if (rc == 0 && whorl__loop != l)
 		arm_fd(l, l->now);
 	return rc;
 }
@@ -421,6 +437,8 @@ static void report_all(struct co_loop *l, enum co_report kind, const char *headl
 	size_t shown = 0;
 
 	whorl__print(&t, "%s: %zu live", headline, l->stats.live);
+	if (l->abroad > 0)
+		whorl__print(&t, ", %zu pieces of offloaded work", l->abroad);
 	for (size_t i = 0; i < l->chunk_count * CHUNK && t.end - t.at > 256; i++) {
 		const struct co *co = &l->chunks[i / CHUNK][i % CHUNK];
 
@@ -434,7 +452,9 @@ static void report_all(struct co_loop *l, enum co_report kind, const char *headl
 	}
 	if (shown < l->stats.live)
 		whorl__print(&t, "\n  and %zu more", l->stats.live - shown);
+	whorl__loop = l;	/* the hook is called inside */
 	whorl__report(l, kind, NULL, "%s", buf);
+	whorl__loop = NULL;
 }
 
 /* After a pass that had nothing more to do. False: nothing will ever happen again. */
@@ -499,6 +519,7 @@ static void close_mailbox(struct co_loop *l, bool stuck)
 {
 	whorl__mailbox_shut(l->mail);
 	whorl__loop = l;
+	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, 0, NULL);	/* nobody is spawned any more */
 	whorl__run_mail(l);
 	whorl__loop = NULL;
 	if (!stuck)
@@ -514,6 +535,7 @@ static void dispose(struct co_loop *l)
 		whorl__end_pool(l);
 	if (l->mail)
 		close_mailbox(l, stuck);
+	whorl__overflow_leave_alone = false;
 	if (!(l->opt.flags & CO_OPT_NO_SEGV_REPORT))
 		whorl__overflow_unwatch();
 	close_fds(l);
@@ -543,7 +565,7 @@ int co_loop_close(co_loop *l)
 int co_run(co_fn *main_fn, void *arg, const struct co_options *opt, int *exit_code)
 {
 	struct co_loop *l;
-	int rc, exit = 0;
+	int rc;
 
 	if (!main_fn)
 		return -EINVAL;
@@ -552,14 +574,12 @@ int co_run(co_fn *main_fn, void *arg, const struct co_options *opt, int *exit_co
 		return rc;
 	rc = whorl__spawn(
 		l, &l->detached,
-		&(struct spawn){ .fn = main_fn, .arg = arg, .site = SITE(), .exit_out = &exit },
+		&(struct spawn){ .fn = main_fn, .arg = arg, .site = SITE(), .exit_out = exit_code },
 		&l->main);
 	if (rc == 0)
 		rc = co_loop_close(l);
 	else
 		dispose(l);
-	if (exit_code)
-		*exit_code = exit;
 	return rc;
 }
 

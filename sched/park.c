@@ -117,7 +117,9 @@ void whorl__arm(struct co *co)
 
 	if (co->waiter && co->waiter->tick < tick)
 		tick = co->waiter->tick;
-	if (tick != TICK_NEVER && (!wheel_armed(&co->timer) || tick < co->tick))
+	if (tick == TICK_NEVER)
+		wheel_disarm(&co->loop->wheel, &co->timer);
+	else if ((!wheel_armed(&co->timer) || tick < co->tick))
 		arm_at(co, tick);
 }
 

@@ -165,8 +165,8 @@ struct node {
 
 enum { INLINE_NODES = 4 };
 
-/* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake it.
- * */
+/* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake
+ * it. */
 struct home {
 	struct node root;
 	struct node nodes[INLINE_NODES];
@@ -261,6 +261,7 @@ struct co_loop {
 	bool virtual_clock;
 	bool guest;			/* not in co_run: somebody polls timer_fd */
 	bool testing;			/* inside co_test_* */
+	bool idle;			/* a guest that waited: descriptors are to be looked at */
 	bool shutting_down, grace_over;
 	struct run_queue ready;
 	struct whorl__fiber *on;	/* where run_once was called */
@@ -375,7 +376,6 @@ WHORL__HIDDEN int whorl__judge(co_scope *s, int rc);
 WHORL__HIDDEN void whorl__cancel(struct node *n, enum co_cause_kind kind, int err,
 				 const void *site);
 WHORL__HIDDEN int whorl__scope_cancel(co_scope *s, int err, const void *site);
-WHORL__HIDDEN bool whorl__open_here(const co_scope *s);	/* of this loop: is it open, and no copy? */
 /* over: without a call of its end? */
 WHORL__HIDDEN bool whorl__closed_behind(const co_scope *s);
 WHORL__HIDDEN bool whorl__bad_err(int err);

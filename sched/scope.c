@@ -80,11 +80,11 @@ static void refresh_nearest(struct node *n)
 
 /* --------------------------------------------------------------------------------------- cancel */
 
-struct work {
+struct spreading {
 	struct node *first, **end;
 };
 
-static void work_add(struct work *work, struct node *n)
+static void work_add(struct spreading *work, struct node *n)
 {
 	n->effective = true;
 	n->next = NULL;
@@ -92,9 +92,24 @@ static void work_add(struct work *work, struct node *n)
 	work->end = &n->next;
 }
 
-/* From a node that became effective inward, to the innermost or a shield; the children of groups on
- * the way go to the work list in the order in which they were spawned. */
-static void spread(struct work *work, struct node *from)
+/* The children go to the work list in the order in which they were spawned. Who waits for a place
+ * in the group, maybe from outside of it, will get none. */
+static void spread_to_group(struct spreading *work, struct group *g)
+{
+	struct waiter *w;
+
+	while ((w = first_waiter(&g->admits)) != NULL)
+		whorl__wake(w, -ECANCELED);
+	for (struct link *c = g->live.next; c != &g->live; c = c->next) {
+		struct node *root = &CONTAINER(c, struct co, sibling)->home->root;
+
+		if (!root->effective)
+			work_add(work, root);
+	}
+}
+
+/* From a node that became effective inward, to the innermost or a shield. */
+static void spread(struct spreading *work, struct node *from)
 {
 	if (from->owner && !from->user)
 		whorl__watch(from->owner);
@@ -102,13 +117,8 @@ static void spread(struct work *work, struct node *from)
 		if (n != from && (n->shield || n->effective))
 			return;
 		n->effective = true;
-		for (struct link *c = n->group ? n->group->live.next : NULL;
-		     c && c != &n->group->live; c = c->next) {
-			struct node *root = &CONTAINER(c, struct co, sibling)->home->root;
-
-			if (!root->effective)
-				work_add(work, root);
-		}
+		if (n->group)
+			spread_to_group(work, n->group);
 	}
 	if (from->owner && from->owner->waiter && !from->owner->waiter->deaf)
 		whorl__wake(from->owner->waiter, -ECANCELED);
@@ -116,7 +126,7 @@ static void spread(struct work *work, struct node *from)
 
 void whorl__cancel(struct node *n, enum co_cause_kind kind, int err, const void *site)
 {
-	struct work work = { .end = &work.first };
+	struct spreading work = { .end = &work.first };
 
 	if (n->cause)
 		return;
@@ -192,14 +202,12 @@ int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, co
 	struct node *n;
 	co_ns now;
 
-	if (!is_fresh(s))
+	if (!s || !is_fresh(s))
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site,
 				     "begin of a scope that is open, over or garbage");
-	if (!co || (flags & ~CO_SHIELD)) {
-		s->magic_ = REFUSED;
+	if (!co || (flags & ~CO_SHIELD))
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "begin of a scope %s",
 				     co ? "with an unknown flag" : "outside a coroutine");
-	}
 	now = abs == CO_FOREVER && s->magic_ == 0 ? 0 : whorl__clock(co->loop);
 	abs = first_deadline(s, abs, now);
 	if (shield && abs == CO_FOREVER) {
@@ -247,6 +255,8 @@ void whorl__close(struct node *n, co_scope *s)
 	}
 	if (n->share)
 		whorl__share_over(n->share);
+	if (n->effective && !n->parent->effective)
+		co->ignored = 0;	/* it was heeded */
 	co->scope = n->parent;
 	co->scope->inner = NULL;
 	node_put(co, n);
@@ -360,13 +370,6 @@ int whorl__find(const co_scope *s, struct node **out, const void *site)
 	return 0;
 }
 
-bool whorl__open_here(const co_scope *s)
-{
-	const struct node *n = s->node_;
-
-	return s->magic_ == OPEN && s->self_ == s && n->gen == s->gen_;
-}
-
 bool whorl__closed_behind(const co_scope *s)
 {
 	return s->magic_ == OPEN || s->magic_ == REFUSED;
@@ -393,6 +396,8 @@ static int close_scope(co_scope *s, const void *frame, const void *site)
 		return whorl__misuse(CO_MISUSE_SCOPE_OWNER, -EINVAL, site,
 				     "end of another coroutine's scope");
 	whorl__check_frames(co, frame);
+	if (n->gen != s->gen_)	/* its own frame is dead */
+		return FIND_OVER;
 	whorl__close_inner(co, n);
 	whorl__close(n, s);
 	return 0;
@@ -424,11 +429,12 @@ static co_ns from_now(co_ns dur)
 	return dur == CO_FOREVER ? CO_FOREVER : sat_add(co_now(), dur);
 }
 
-static void begin(co_scope *s, co_ns abs, unsigned flags, const void *frame, const void *site)
+/* As whorl__begin. */
+static int begin(co_scope *s, co_ns abs, unsigned flags, const void *frame, const void *site)
 {
 	if (whorl__self())
 		whorl__check_frames(whorl__self(), frame);
-	whorl__begin(s, NULL, abs, flags, site);
+	return whorl__begin(s, NULL, abs, flags, site);
 }
 
 FRAMED void co_scope_begin(co_scope *s, co_ns dur)
@@ -446,20 +452,24 @@ FRAMED void co_scope_begin_shield(co_scope *s, co_ns dur)
 	begin(s, from_now(dur), CO_SHIELD, FRAME(), SITE());
 }
 
+/* A scope that was refused has no body, and nothing to leave. */
 FRAMED struct co_block_ co_block_enter_(co_scope *s, co_ns dur, unsigned flags)
 {
-	*s = (co_scope)CO_SCOPE_INIT;
-	begin(s, from_now(dur), flags, FRAME(), SITE());
-	return (struct co_block_){ .scope = s, .once = s->magic_ != REFUSED };
+	bool refused;
+
+	if (s)
+		*s = (co_scope)CO_SCOPE_INIT;
+	refused = begin(s, from_now(dur), flags, FRAME(), SITE()) == -EINVAL;
+	return (struct co_block_){ .scope = refused ? NULL : s, .once = !refused };
 }
 
 FRAMED void co_block_leave_(struct co_block_ *b)
 {
-	if (b->scope->magic_ != REFUSED)
+	if (b->scope)
 		close_scope(b->scope, FRAME(), SITE());
 }
 
-static int run_in_scope(co_ns dur, unsigned flags, co_fn *fn, void *arg, const void *site)
+static int run_in_scope(co_ns dur, unsigned flags, co_fn *fn, void *arg, const struct caller *by)
 {
 	co_scope s = CO_SCOPE_INIT;
 
@@ -467,18 +477,19 @@ static int run_in_scope(co_ns dur, unsigned flags, co_fn *fn, void *arg, const v
 		return -EINVAL;
 	if (!whorl__self())
 		return -EPERM;
-	begin(&s, from_now(dur), flags, FRAME(), site);
-	return s.magic_ == REFUSED ? -EINVAL : co_scope_end(&s, fn(arg));
+	if (begin(&s, from_now(dur), flags, by->frame, by->site) == -EINVAL)
+		return -EINVAL;
+	return co_scope_end(&s, fn(arg));
 }
 
-int co_timeout(co_ns dur, co_fn *fn, void *arg)
+FRAMED int co_timeout(co_ns dur, co_fn *fn, void *arg)
 {
-	return run_in_scope(dur, 0, fn, arg, SITE());
+	return run_in_scope(dur, 0, fn, arg, CALLER());
 }
 
-int co_shield(co_ns dur, co_fn *fn, void *arg)
+FRAMED int co_shield(co_ns dur, co_fn *fn, void *arg)
 {
-	return run_in_scope(dur, CO_SHIELD, fn, arg, SITE());
+	return run_in_scope(dur, CO_SHIELD, fn, arg, CALLER());
 }
 
 /* --------------------------------------------------------------------------- moving, cancelling */

@@ -59,5 +59,8 @@ FRAMED int co_checkpoint(void)
 	whorl__check_frames(co, FRAME());
 	if (co->checkpoints++ % CHECKPOINTS == 0)
 		whorl__expire(co, scope_tick(whorl__clock(co->loop)));
-	return whorl__outcome(co, co->scope->effective ? -ECANCELED : 0);
+	if (co->scope->effective)
+		return whorl__outcome(co, -ECANCELED);
+	co->ignored = 0;
+	return 0;
 }

@@ -117,6 +117,18 @@ static int hand_over(struct pool *p, struct work *work)
 	return 0;
 }
 
+struct wait {
+	struct waiter w;
+	struct work *work;
+};
+
+/* Woken by a cancel: the work is abandoned from this moment on. */
+static void leave(struct waiter *w, int result)
+{
+	if (result == -ECANCELED)
+		CONTAINER(w, struct wait, w)->work->waiter = NULL;
+}
+
 /* The post of a piece of work that is done. */
 static void came_back(struct co_post_node *node)
 {
@@ -137,7 +149,7 @@ static int work_with(struct co *co, struct work *work, bool abandonable)
 {
 	struct pool *p = pool_of(co->loop);
 	struct mailbox *m = whorl__mailbox(co->loop);
-	struct waiter w;
+	struct wait wait = { .work = work };
 	int rc;
 
 	if (!p || !m)
@@ -145,16 +157,14 @@ static int work_with(struct co *co, struct work *work, bool abandonable)
 	work->node.fn = came_back;
 	work->loop = co->loop;
 	work->to = whorl__mailbox_ref(m);
-	whorl__wait_for(&w, co, "offloaded work", CO_FOREVER, 0);
-	w.deaf = !abandonable;
-	work->waiter = &w;
+	whorl__wait_for(&wait.w, co, "offloaded work", CO_FOREVER, 0);
+	wait.w.deaf = !abandonable;
+	wait.w.leave = leave;
+	work->waiter = &wait.w;
 	rc = hand_over(p, work);
 	if (rc < 0)
 		return rc;
-	rc = whorl__park(&w);
-	if (rc == -ECANCELED)
-		work->waiter = NULL;
-	return whorl__outcome(co, rc);
+	return whorl__outcome(co, whorl__park(&wait.w));
 }
 
 FRAMED int co_work_with(co_fn *fn, void *arg, int *result, unsigned flags, void (*drop)(void *arg))

@@ -554,7 +554,7 @@ SCENARIO(C34_a_number_used_again_while_the_old_file_is_open)
 	IS(co_stats(&before), 0);
 	IS(co_sleep(MS(1)), 0);
 	IS(co_stats(&after), 0);
-	ck_assert(!w.over);
+	ck_assert_msg(!w.over, "woken with %d", w.rc);
 	ck_assert_uint_le(after.passes - before.passes, 10);
 	put(new[1], "new");
 	IS(lone_end(&f), 0);
