@@ -40,7 +40,7 @@ END_OF_SCRIPT
 
 body_ends_at_entry() {
 	printf '%s\n' "$body"
-	printf '%s\n' "$body" | grep '^#' | tail -n 1 | grep whorl__fiber_start &&
+	printf '%s\n' "$body" | grep '^#' | tail -n 1 | grep 'whorl[_.]*fiber_start' &&
 		printf '%s\n' "$body" | grep -w count
 }
 
@@ -54,8 +54,8 @@ last_frames() {
 }
 
 steps_end_well() {
-	last_frames | grep -Ev ' (main|whorl__fiber_start) \(' && return 1
-	[ "$(last_frames | grep -c main)" -gt 10 ] && [ "$(last_frames | grep -c whorl__fiber_start)" -gt 10 ]
+	last_frames | grep -Ev ' (main|whorl[_.]*fiber_start) \(' && return 1
+	[ "$(last_frames | grep -c main)" -gt 10 ] && [ "$(last_frames | grep -c 'whorl[_.]*fiber_start')" -gt 10 ]
 }
 
 if ! command -v gdb >/dev/null; then

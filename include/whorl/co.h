@@ -66,6 +66,9 @@
 #include <stdint.h>
 #include <whorl/coro.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)	/* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -735,6 +738,9 @@ int co_test_settle(void);
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 
 #include <whorl/sync.h>

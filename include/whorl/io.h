@@ -22,6 +22,9 @@
 #include <sys/uio.h>
 #include <whorl/co.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)	/* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -61,5 +64,8 @@ int co_close(int fd);
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif

@@ -11,6 +11,9 @@
 
 #include <whorl/co.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)	/* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -30,5 +33,8 @@ extern const struct co_alloc co_alloc_jemalloc;
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif

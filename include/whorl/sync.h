@@ -45,6 +45,9 @@
 #include <stdint.h>
 #include <whorl/co.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)	/* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -232,5 +235,8 @@ int co_rwlock_unlock(co_rwlock *l);
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif

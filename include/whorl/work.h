@@ -8,6 +8,9 @@
 
 #include <whorl/co.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)	/* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -33,5 +36,8 @@ int co_work_with(co_fn *fn, void *arg, int *result, unsigned flags,
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif
