@@ -66,10 +66,11 @@ struct whorl__slab;
 struct whorl__idle_stack;
 
 struct whorl__stack {
-	char *low;		  /* first usable byte */
-	size_t size;		  /* usable bytes: what was asked for, rounded up */
-	struct whorl__slab *slab; /* where it was cut from; the pool's own */
-	unsigned char guard;	  /* enum whorl__guard */
+	char *low;			/* first usable byte */
+	size_t size;			/* usable bytes: what was asked for, rounded up */
+	struct whorl__slab *slab;	/* where it was cut from; the pool's own */
+	unsigned char guard;		/* enum whorl__guard */
+	unsigned valgrind_id;		/* what valgrind calls it */
 };
 
 /* A pool keeps the stacks of one loop (not locked), or of all raw coroutines of the process

@@ -25,6 +25,13 @@
 #include <unistd.h>
 
 #include "core.h"
+#ifdef WHORL_VALGRIND
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define VALGRIND_STACK_REGISTER(low, high) 0
+#define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#endif
 #if WHORL__ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
@@ -218,6 +225,11 @@ static int add_slab(struct whorl__stack_pool *pool, unsigned n)
 	return 0;
 }
 
+static char *upper_end(const struct whorl__stack *stack)
+{
+	return stack->low + stack->size + WHORL__STACK_RECORD;
+}
+
 static int cut(struct whorl__stack_pool *pool, unsigned n, struct whorl__stack *out)
 {
 	struct whorl__stack_class *class = &pool->classes[n];
@@ -230,6 +242,7 @@ static int cut(struct whorl__stack_pool *pool, unsigned n, struct whorl__stack *
 		out->low = class->fresh + WHORL__GUARD_SIZE;
 		out->size = usable(n);
 		out->guard = install_guard(!pool->no_probe, out->slab, out->low);
+		out->valgrind_id = VALGRIND_STACK_REGISTER(out->low, upper_end(out) - 1);
 		class->fresh += stride(n);
 		class->fresh_left--;
 	}
@@ -244,11 +257,19 @@ void whorl__stack_pool_init(struct whorl__stack_pool *pool, bool no_probe)
 	*pool = (struct whorl__stack_pool){ .no_probe = no_probe };
 }
 
+/* Valgrind shall not take what is mapped here next for stacks. */
+static void forget(const struct whorl__idle_stack *idle)
+{
+	for (; RUNNING_ON_VALGRIND && idle != NULL; idle = idle->next)
+		VALGRIND_STACK_DEREGISTER(idle->stack.valgrind_id);
+}
+
 void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
 {
 	struct whorl__slab *slab, *next;
 
 	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++) {
+		forget(pool->classes[n].idle);
 		for (slab = pool->classes[n].slabs; slab != NULL; slab = next) {
 			next = slab->next;
 			if (slab->in_use > 0)
@@ -280,11 +301,6 @@ static inline void tell_sanitizer(const struct whorl__stack *stack, bool live)
 	(void)stack, (void)live;
 }
 #endif
-
-static char *upper_end(const struct whorl__stack *stack)
-{
-	return stack->low + stack->size + WHORL__STACK_RECORD;
-}
 
 int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, struct whorl__stack *out)
 {

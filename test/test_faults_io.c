@@ -86,7 +86,8 @@ static bool may_fail(long rc)
 {
 	if (rc >= 0)
 		return false;
-	ck_assert_msg(rc == -ENOSPC || rc == -EMFILE || rc == -ENOMEM || rc == -EAGAIN || rc == CANC,
+	ck_assert_msg(rc == -ENOSPC || rc == -EMFILE || rc == -ENOMEM || rc == -EAGAIN ||
+			      rc == CANC,
 		      "%ld", rc);
 	return true;
 }

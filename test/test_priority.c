@@ -55,9 +55,6 @@ static void is_shared(int high, int normal, int low)
 		int want_high = !high ? 0 : 12 + (normal ? 0 : 3) + (low ? 0 : 1);
 		int want_low = !low ? 0 : high || normal ? 1 : 16;
 
-		/* two levels share the turns of a third as the rule says: to the highest */
-		if (!high)
-			want_low = !low ? 0 : normal ? 1 : 16;
 		IS(share(i, 'A', 'Z'), want_high);
 		IS(share(i, '0', '9'), want_low);
 		IS(share(i, 'a', 'z'), 16 - want_high - want_low);
@@ -127,7 +124,8 @@ SCENARIO(equals_take_turns)
 	}
 }
 
-/* A crowd that always wants more: the first of each lower level waits for 16 others at most. */
+/* A crowd that always wants more: a LOW one has one turn of sixteen, so that 15 others come
+ * between; a NORMAL one each fourth, but for the turn of LOW, so that 7 do. */
 static void waits_for_few(int crowd_at, int lone_at, int at_most)
 {
 	co_group g;
@@ -149,9 +147,9 @@ static void waits_for_few(int crowd_at, int lone_at, int at_most)
 
 SCENARIO(nobody_starves)
 {
-	waits_for_few(CO_PRIO_HIGH, CO_PRIO_LOW, 16);
-	waits_for_few(CO_PRIO_NORMAL, CO_PRIO_LOW, 16);
-	waits_for_few(CO_PRIO_HIGH, CO_PRIO_NORMAL, 4);
+	waits_for_few(CO_PRIO_HIGH, CO_PRIO_LOW, 15);
+	waits_for_few(CO_PRIO_NORMAL, CO_PRIO_LOW, 15);
+	waits_for_few(CO_PRIO_HIGH, CO_PRIO_NORMAL, 7);
 }
 
 /* Timers too go on beside a crowd of HIGH, of any priority. On the virtual clock time stands while

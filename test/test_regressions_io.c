@@ -254,11 +254,12 @@ struct wake {
 static int sleeps_0(void *arg)
 {
 	struct wake *w = arg;
+	struct storm *s = w->storm;
 
 	IS(co_sleep(0), 0);
-	atomic_fetch_add(&w->ran, 1);
-	if (atomic_fetch_add(&w->storm->ran, 1) + 1 == STORMERS * w->storm->rounds)
-		IS(co_cancel(w->storm->last, 0), 0);
+	atomic_fetch_add(&w->ran, 1); /* after its last round *w is gone */
+	if (atomic_fetch_add(&s->ran, 1) + 1 == STORMERS * s->rounds)
+		IS(co_cancel(s->last, 0), 0);
 	return 0;
 }
 
