@@ -8,6 +8,9 @@
  *
  * At the top of the stack lies its home (sched.h): what is needed only while it lives, and is not
  * needed to wake it. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "sched.h"
 
 /* -------------------------------------------------------------------------------------- references
@@ -191,9 +194,16 @@ static _Noreturn void finish(struct co *co, int rc)
 static void run(void *arg, void *value)
 {
 	struct co *co = arg;
+	int rc;
 
 	(void)value;
-	finish(co, co->home->fn(co->home->arg));
+	rc = co->home->fn(co->home->arg);
+	if (whorl__loop != co->loop) {
+		fprintf(stderr, "whorl: coroutine '%s' returned in a child of fork\n",
+			whorl__name(co));
+		abort();
+	}
+	finish(co, rc);
 }
 
 /* ---------------------------------------------------------------------------------------- spawn */

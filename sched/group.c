@@ -482,9 +482,9 @@ FRAMED int co_group_start(co_group *user, co_fn *fn, void *arg, int64_t *value)
 
 	if (!co)
 		return -EPERM;
-	if (!user || !fn)
-		return -EINVAL;
 	rc = whorl__point(co, FRAME());
+	if (rc == 0 && (!user || !fn))
+		rc = -EINVAL;
 	if (rc == 0)
 		rc = spawn_into(user, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() },
 				&child);
@@ -550,14 +550,14 @@ FRAMED int co_gather(int n, co_fn *const fns[], void *const args[], int exits[])
 
 	if (!co)
 		return -EPERM;
+	rc = whorl__point(co, FRAME());
+	if (rc < 0)
+		return rc;
 	if (n < 0 || (n > 0 && !fns))
 		return -EINVAL;
 	for (int i = 0; i < n; i++)
 		if (!fns[i])
 			return -EINVAL;
-	rc = whorl__point(co, FRAME());
-	if (rc < 0)
-		return rc;
 	for (int i = 0; exits && i < n; i++)
 		exits[i] = -ECANCELED;
 	co_group_begin(&group, CO_GROUP_FAIL_FAST);

@@ -38,8 +38,25 @@ static pthread_mutex_t loops_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct co_loop *loops, *stuck_loops;
 static uint32_t last_serial;
 
+/* In the child of a fork the loops are the parent's: it is outside of them all, and may open its
+ * own. Their descriptors are closed by an exec. */
+static void forget_loops(void)
+{
+	pthread_mutex_init(&loops_lock, NULL);
+	loops = stuck_loops = NULL;
+	whorl__loop = NULL;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_loops);
+}
+
 static void enlist(struct co_loop *l)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, watch_forks);
 	pthread_mutex_lock(&loops_lock);
 	l->serial = ++last_serial;
 	l->next = loops;

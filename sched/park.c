@@ -37,9 +37,9 @@ void whorl__make_ready(struct co *co)
 	q->length++;
 }
 
-/* FIFO within a level. Of sixteen turns in a row that several levels want, twelve go to the
- * highest, three to NORMAL, one to LOW; a turn whose level is empty goes to the highest that is
- * not. So the first of a level waits for 4 or 16 others at the most, whatever the others do. */
+/* FIFO within a level. Of sixteen turns in a row that all levels want, HIGH gets twelve, NORMAL
+ * three, LOW one; a turn whose level is empty goes to the highest that is not. So the first of
+ * NORMAL waits for seven others at the most, the first of LOW for fifteen, whatever those do. */
 static unsigned next_level(struct run_queue *q)
 {
 	unsigned wanted = 0;
@@ -151,7 +151,8 @@ void whorl__expire(struct co *co, uint64_t tick)
 
 void whorl__wait_for(struct waiter *w, struct co *co, const char *what, co_ns abs, int at_deadline)
 {
-	*w = (struct waiter){ .co = co, .tick = op_tick(abs), .result = at_deadline, .what = what };
+	*w = (struct waiter){ .co = co, .tick = op_tick(abs), .result = at_deadline, .what = what,
+			      .since = co->loop->latest };
 	list_init(&w->link);
 }
 

@@ -124,6 +124,7 @@ struct waiter {
 					 * deadline */
 	bool deaf;			/* a cancel does not wake it */
 	const char *what;		/* "sleep", ...: for reports */
+	co_ns since;			/* when it began to wait */
 	void (*leave)(struct waiter *w, int result);	/* what else is to be undone when it is
 							 * woken; NULL: nothing */
 };

@@ -175,11 +175,11 @@ FRAMED int co_work_with(co_fn *fn, void *arg, int *result, unsigned flags, void 
 
 	if (!co)
 		return -EPERM;
-	if (!fn || (flags & ~CO_ABANDON))
-		return -EINVAL;
 	rc = whorl__point(co, FRAME());
 	if (rc < 0)
 		return rc;
+	if (!fn || (flags & ~CO_ABANDON))
+		return -EINVAL;
 	if (flags & CO_ABANDON) {
 		work = whorl__alloc(co->loop, sizeof *work);
 		if (!work)
