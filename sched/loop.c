@@ -238,8 +238,8 @@ no_fd:
 
 /* --------------------------------------------------------------------------------------- a pass */
 
-/* Lets everything happen that is due. What a coroutine has left to fire in the same batch joins it
- * in order. */
+/* Lets everything happen that is due. What a coroutine has left to fire in the same batch, or gives
+ * another to fire (the next in line for a limiter), joins it in order. */
 static void look_at_timers(struct co_loop *l)
 {
 	struct wheel_timer *t;
@@ -260,8 +260,7 @@ static void look_at_timers(struct co_loop *l)
 		}
 		whorl__expire(co, wheel_expires(t));
 		whorl__arm(co);
-		if (wheel_armed(t) && wheel_expires(t) <= wheel_now(&l->wheel))
-			wheel_advance(&l->wheel, wheel_now(&l->wheel));
+		wheel_advance(&l->wheel, wheel_now(&l->wheel));	/* what was armed in the past */
 	}
 }
 

@@ -17,7 +17,7 @@
  * docs/core.md tells what happens where there are no guards.
  *
  * A C++ exception must not leave a coroutine's function: nobody is there to catch it, so that
- * std::terminate is called. / */
+ * std::terminate is called. */
 #ifndef WHORL_CORO_H
 #define WHORL_CORO_H
 

@@ -7,13 +7,13 @@
  * Descriptors. The library changes no flag of a descriptor that it was given. Sockets are read
  *   and written with MSG_DONTWAIT, whatever their flags. Other descriptors, and sockets given to
  *   connect and accept, must be non-blocking (O_NONBLOCK): -EINVAL if not. Plain files never wait
- *   and are exempt. Writing to a socket raises no SIGPIPE; writing to a pipe without a reader does,
- *   as ever. Who may wait. One coroutine for input and one for output at a time; another one gets
- *   -EBUSY, at once.
- * Outcome. An error means that no bytes moved, with the exception of the calls that report how
- *   many did. A cancel or a deadline takes nothing out of the descriptor and closes nothing.
- *   Closing. co_close wakes who waits on the descriptor: those calls give -EBADF. With close(2)
- *   nobody would notice. */
+ *   and are exempt. Writing to a socket raises no SIGPIPE; writing to a pipe without a reader does.
+ * Who may wait. One coroutine for input and one for output at a time; another one that would have
+ *   to wait gets -EBUSY, at once.
+ * Outcome. An error means that no bytes moved, with the exception of the calls that report how many
+ *   did. A cancel or a deadline takes nothing out of the descriptor and closes nothing.
+ * Closing. co_close wakes who waits on the descriptor: those calls give -EBADF. After a close(2)
+ *   they would wait on. */
 #ifndef WHORL_IO_H
 #define WHORL_IO_H
 

@@ -43,7 +43,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <whorl/co.h>
+
+struct co_line_ {			/* private: those that hold an object, or wait for it */
+	void *next_, *prev_;		/* the first and the last that wait; NULL: not used yet */
+	uint32_t loop_;			/* their runtime; 0: none yet */
+	uint32_t held_;			/* how many hold it */
+};
+
+#include <whorl/co.h>	/* which includes others that have lines */
 
 #if defined(__GNUC__)
 #pragma GCC visibility push(default)	/* the library is built with -fvisibility=hidden */
@@ -51,12 +58,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct co_line_ {			/* private: those that hold an object, or wait for it */
-	void *next_, *prev_;		/* the first and the last that wait; NULL: not used yet */
-	uint32_t loop_;			/* their runtime; 0: none yet */
-	uint32_t held_;			/* how many hold it */
-};
 
 /* -------------------------------------------------------------------------------------- mutex */
 

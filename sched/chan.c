@@ -1,0 +1,448 @@
+/* Channels, and select over them.
+ *
+ * Who has to wait offers: an element to send, or a place to receive one into. A send or a receive
+ * makes one offer, a select one for each case; each stands in the line of its channel, senders or
+ * receivers, in order of arrival. The other side takes the first offer of a line: it copies the
+ * element, notes which offer it was, and wakes whoever made it. Waking, by whomever, takes all the
+ * offers of that one out of their lines (withdraw). So an offer that stands in a line can always be
+ * taken, and of the offers of a select at most one ever is.
+ *
+ *	receivers wait		the queue is empty, and no sender waits
+ *	senders wait		the queue is full, and no receiver waits
+ *	closed			nobody waits
+ *
+ * where a rendezvous has a queue that is always both; only there a select may stand in both lines
+ * at once, and then nobody else stands in either who could meet it. Nothing looks at a channel
+ * after it was woken, so a channel may be freed as soon as nobody stands in its lines. */
+#include <stddef.h>
+#include <whorl/chan.h>
+
+#include "sched.h"
+
+union item {
+	const void *from;
+	void *to;
+};
+
+struct offer {
+	struct link link; /* in the line */
+	union item item;
+	struct bidder *by;
+};
+
+/* Lies on the stack of the one who waits. */
+struct bidder {
+	struct waiter w;
+	struct offer *offers;
+	int count;
+	const struct offer *taken; /* NULL: none */
+};
+
+struct co_chan {
+	struct link senders, receivers; /* offers */
+	size_t elem_size, capacity;
+	size_t first, length; /* of what is in the queue: a ring */
+	uint32_t loop;	      /* serial */
+	bool closed;
+	struct co_alloc alloc; /* the loop's, which it may outlive */
+	_Alignas(max_align_t) unsigned char ring[];
+};
+
+/* --------------------------------------------------------------------------- elements */
+
+static inline void copy(const co_chan *c, void *to, const void *from)
+{
+	switch (c->elem_size) { /* the usual ones are a move each */
+	case 4:
+		memcpy(to, from, 4);
+		return;
+	case 8:
+		memcpy(to, from, 8);
+		return;
+	case 16:
+		memcpy(to, from, 16);
+		return;
+	case 0:
+		return;
+	default:
+		memcpy(to, from, c->elem_size);
+	}
+}
+
+/* The place of the i-th element, i < capacity. */
+static void *place(co_chan *c, size_t i)
+{
+	size_t to_end = c->capacity - c->first;
+
+	return c->ring + (i < to_end ? c->first + i : i - to_end) * c->elem_size;
+}
+
+static void queue_put(co_chan *c, const void *elem)
+{
+	copy(c, place(c, c->length), elem);
+	c->length++;
+}
+
+static void queue_get(co_chan *c, void *elem)
+{
+	copy(c, elem, place(c, 0));
+	c->length--;
+	if (++c->first == c->capacity)
+		c->first = 0;
+}
+
+/* ----------------------------------------------------------------------------- offers */
+
+static struct offer *first_offer(const struct link *line) /* NULL: there is none */
+{
+	struct link *l = list_first(line);
+
+	return l ? CONTAINER(l, struct offer, link) : NULL;
+}
+
+static void take(struct offer *o, int result)
+{
+	o->by->taken = o;
+	whorl__wake(&o->by->w, result);
+}
+
+static void withdraw(struct waiter *w, int result)
+{
+	struct bidder *b = CONTAINER(w, struct bidder, w);
+
+	(void)result;
+	for (int i = 0; i < b->count; i++)
+		list_remove(&b->offers[i].link);
+}
+
+static int try_send(co_chan *c, const void *elem)
+{
+	struct offer *receiver = first_offer(&c->receivers);
+
+	if (receiver) {
+		copy(c, receiver->item.to, elem);
+		take(receiver, 0);
+		return 0;
+	}
+	if (c->closed)
+		return -EPIPE;
+	if (c->length == c->capacity)
+		return -EAGAIN;
+	queue_put(c, elem);
+	return 0;
+}
+
+static int try_recv(co_chan *c, void *elem)
+{
+	struct offer *sender = first_offer(&c->senders);
+
+	if (c->length > 0)
+		queue_get(c, elem);
+	else if (sender)
+		copy(c, elem, sender->item.from);
+	else
+		return c->closed ? -EPIPE : -EAGAIN;
+	if (sender) {
+		if (c->capacity > 0)
+			queue_put(c, sender->item.from);
+		take(sender, 0);
+	}
+	return 0;
+}
+
+static void bid_for(struct bidder *b, struct co *co, struct offer *offers, int count,
+		    const char *what, co_ns abs)
+{
+	whorl__wait_for(&b->w, co, what, abs, -ETIMEDOUT);
+	b->w.leave = withdraw;
+	b->offers = offers;
+	b->count = count;
+	b->taken = NULL;
+}
+
+static void stand(struct offer *o, struct link *line, struct bidder *by, union item item)
+{
+	o->item = item;
+	o->by = by;
+	list_append(line, &o->link);
+}
+
+static bool past(const struct co *co, co_ns abs)
+{
+	return abs != CO_FOREVER && abs <= whorl__clock(co->loop);
+}
+
+/* ------------------------------------------------------------------- sending, receiving */
+
+static bool is_ours(const co_chan *c)
+{
+	return whorl__loop && c->loop == whorl__loop->serial;
+}
+
+static bool usable(const co_chan *c, const void *elem)
+{
+	return c && (elem || c->elem_size == 0) && is_ours(c);
+}
+
+/* Why it is not usable; or there is no channel, or no element. */
+static __attribute__((cold)) int refuse(const co_chan *c, const void *site)
+{
+	if (!c || is_ours(c))
+		return -EINVAL;
+	if (!whorl__loop)
+		return -EPERM;
+	return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a channel of another runtime");
+}
+
+/* The one offer of a send or a receive. */
+static int wait_in(struct link *line, struct co *co, union item item, co_ns abs, const char *what)
+{
+	struct bidder b;
+	struct offer o;
+
+	if (past(co, abs))
+		return -ETIMEDOUT;
+	bid_for(&b, co, &o, 1, what, abs);
+	stand(&o, line, &b, item);
+	return whorl__outcome(co, whorl__park(&b.w));
+}
+
+static inline int send_until(co_chan *c, const void *elem, co_ns abs, const void *frame,
+			     const void *site)
+{
+	struct co *co = whorl__suspender(site);
+	int rc;
+
+	if (!co)
+		return -EPERM;
+	if (WHORL__UNLIKELY(!usable(c, elem)))
+		return refuse(c, site);
+	rc = whorl__point(co, frame);
+	if (rc == 0)
+		rc = try_send(c, elem);
+	if (rc != -EAGAIN)
+		return rc;
+	return wait_in(&c->senders, co, (union item){ .from = elem }, abs, "a channel to send to");
+}
+
+static inline int recv_until(co_chan *c, void *elem, co_ns abs, const void *frame, const void *site)
+{
+	struct co *co = whorl__suspender(site);
+	int rc;
+
+	if (!co)
+		return -EPERM;
+	if (WHORL__UNLIKELY(!usable(c, elem)))
+		return refuse(c, site);
+	rc = whorl__point(co, frame);
+	if (rc == 0)
+		rc = try_recv(c, elem);
+	if (rc != -EAGAIN)
+		return rc;
+	return wait_in(&c->receivers, co, (union item){ .to = elem }, abs,
+		       "a channel to receive from");
+}
+
+FRAMED int co_chan_send(co_chan *c, const void *elem)
+{
+	return send_until(c, elem, CO_FOREVER, FRAME(), SITE());
+}
+
+FRAMED int co_chan_send_until(co_chan *c, const void *elem, co_ns abs)
+{
+	return send_until(c, elem, abs, FRAME(), SITE());
+}
+
+FRAMED int co_chan_recv(co_chan *c, void *elem)
+{
+	return recv_until(c, elem, CO_FOREVER, FRAME(), SITE());
+}
+
+FRAMED int co_chan_recv_until(co_chan *c, void *elem, co_ns abs)
+{
+	return recv_until(c, elem, abs, FRAME(), SITE());
+}
+
+int co_chan_trysend(co_chan *c, const void *elem)
+{
+	return usable(c, elem) ? try_send(c, elem) : refuse(c, SITE());
+}
+
+int co_chan_tryrecv(co_chan *c, void *elem)
+{
+	return usable(c, elem) ? try_recv(c, elem) : refuse(c, SITE());
+}
+
+/* ------------------------------------------------------------------- making, closing */
+
+static bool size_of(size_t elem_size, size_t capacity, size_t *out) /* false: no such size */
+{
+	return !__builtin_mul_overflow(elem_size, capacity, out) &&
+	       !__builtin_add_overflow(*out, sizeof(struct co_chan), out);
+}
+
+int co_chan_make(co_chan **out, size_t elem_size, size_t capacity)
+{
+	struct co_loop *l = whorl__loop;
+	size_t size;
+	co_chan *c;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	if (!l)
+		return -EPERM;
+	c = size_of(elem_size, capacity, &size) ? whorl__alloc(l, size) : NULL;
+	if (!c)
+		return -ENOMEM;
+	*c = (struct co_chan){
+		.elem_size = elem_size,
+		.capacity = capacity,
+		.loop = l->serial,
+		.alloc = l->opt.alloc,
+	};
+	list_init(&c->senders);
+	list_init(&c->receivers);
+	*out = c;
+	return 0;
+}
+
+static void shut(co_chan *c)
+{
+	struct offer *o;
+
+	c->closed = true;
+	while ((o = first_offer(&c->receivers)) != NULL || (o = first_offer(&c->senders)) != NULL)
+		take(o, -EPIPE);
+}
+
+int co_chan_close(co_chan *c)
+{
+	if (!c || !is_ours(c))
+		return refuse(c, SITE());
+	if (c->closed)
+		return -EPIPE;
+	shut(c);
+	return 0;
+}
+
+void co_chan_free(co_chan *c)
+{
+	size_t size;
+
+	if (!c)
+		return;
+	if (whorl__loop && !is_ours(c) && whorl__loop_alive(c->loop)) {
+		refuse(c, SITE());
+		return;
+	}
+	shut(c);
+	size_of(c->elem_size, c->capacity, &size);
+	c->alloc.free(c, size, c->alloc.ctx);
+}
+
+size_t co_chan_len(const co_chan *c)
+{
+	if (!c || (whorl__loop && !is_ours(c) && refuse(c, SITE()) < 0))
+		return 0;
+	return c->length;
+}
+
+/* ----------------------------------------------------------------------------- select */
+
+enum { FEW = 16 }; /* so many offers lie on the stack */
+
+static int check_cases(const struct co_case *cases, int n, const void *site)
+{
+	int rc = n < 0 || (n > 0 && !cases) ? -EINVAL : 0;
+
+	for (int i = 0; i < n && rc == 0; i++) {
+		if (cases[i].op != CO_RECV && cases[i].op != CO_SEND)
+			rc = -EINVAL;
+		else if (cases[i].chan && !usable(cases[i].chan, cases[i].elem))
+			rc = refuse(cases[i].chan, site);
+	}
+	return rc;
+}
+
+/* The index of the first that is ready, and done; or -EAGAIN. */
+static int try_cases(struct co_case *cases, int n)
+{
+	for (int i = 0; i < n; i++) {
+		co_chan *c = cases[i].chan;
+		int rc;
+
+		if (!c)
+			continue;
+		if (cases[i].op == CO_SEND)
+			rc = try_send(c, cases[i].elem);
+		else
+			rc = try_recv(c, cases[i].elem);
+		if (rc == -EAGAIN)
+			continue;
+		cases[i].result = rc;
+		return i;
+	}
+	return -EAGAIN;
+}
+
+static int wait_in_all(struct co *co, struct co_case *cases, struct offer *offers, int n, co_ns abs)
+{
+	struct bidder b;
+	int rc, i;
+
+	bid_for(&b, co, offers, n,
+		n > 0 ? "one of its channels" : "the end of a select without cases", abs);
+	for (i = 0; i < n; i++) {
+		co_chan *c = cases[i].chan;
+
+		if (c)
+			stand(&offers[i], cases[i].op == CO_SEND ? &c->senders : &c->receivers, &b,
+			      (union item){ .to = cases[i].elem });
+		else
+			list_init(&offers[i].link);
+	}
+	rc = whorl__park(&b.w);
+	if (!b.taken)
+		return whorl__outcome(co, rc);
+	i = (int)(b.taken - offers);
+	cases[i].result = rc;
+	return i;
+}
+
+static int choose(struct co_case *cases, int n, co_ns abs, const void *frame, const void *site)
+{
+	struct co *co = whorl__suspender(site);
+	struct offer few[FEW], *offers = few;
+	int rc;
+
+	if (!co)
+		return -EPERM;
+	rc = check_cases(cases, n, site);
+	if (rc == 0)
+		rc = whorl__point(co, frame);
+	if (rc == 0)
+		rc = try_cases(cases, n);
+	if (rc != -EAGAIN)
+		return rc;
+	if (past(co, abs))
+		return -ETIMEDOUT;
+	if (n > FEW)
+		offers = whorl__alloc(co->loop, (size_t)n * sizeof *offers);
+	if (!offers)
+		return -ENOMEM;
+	rc = wait_in_all(co, cases, offers, n, abs);
+	if (offers != few)
+		whorl__free(co->loop, offers, (size_t)n * sizeof *offers);
+	return rc;
+}
+
+FRAMED int co_select(struct co_case *cases, int n)
+{
+	return choose(cases, n, CO_FOREVER, FRAME(), SITE());
+}
+
+FRAMED int co_select_until(struct co_case *cases, int n, co_ns abs)
+{
+	return choose(cases, n, abs, FRAME(), SITE());
+}
