@@ -23,7 +23,7 @@
 static co_scope accepting = CO_SCOPE_INIT;
 static co_scope_ref stop_ref;
 
-/* ------------------------------------------------------------------------------------ the server */
+/* ---------------------------------------------------------------------------------- the server */
 
 static int echo_until_silent(int fd, co_scope *idle)
 {
@@ -105,7 +105,7 @@ static int listen_on(uint16_t port, struct sockaddr_in *addr)
 	return fd;
 }
 
-/* ----------------------------------------------------------------------------------- the clients */
+/* --------------------------------------------------------------------------------- the clients */
 
 struct client {
 	struct sockaddr_in addr;

@@ -225,7 +225,10 @@ static int receives(void *arg)
 {
 	struct belt *belt = arg;
 	int item, n = 0;
-	struct co_case cases[] = { { CO_RECV, belt->items, &item, 0 }, { CO_RECV, belt->stop, &n, 0 } };
+	struct co_case cases[] = {
+		{ CO_RECV, belt->items, &item, 0 },
+		{ CO_RECV, belt->stop, &n, 0 },
+	};
 	int rc = 0;
 
 	while (rc == 0) {
@@ -244,8 +247,8 @@ static int belts(void *arg)
 	int rc;
 
 	(void)arg;
-	if (co_chan_make(&belt.items, sizeof(int), 1) < 0 || co_chan_make(&belt.stop, sizeof(int), 0) < 0)
-		return -ENOMEM;
+	ck_assert_int_eq(co_chan_make(&belt.items, sizeof(int), 1), 0);
+	ck_assert_int_eq(co_chan_make(&belt.stop, sizeof(int), 0), 0);
 	ck_assert_int_eq(co_ticker_init(&ticker, MS(1), MS(1), CO_TICK_SKIP), 0);
 	co_group_begin(&g, CO_GROUP_COLLECT);
 	rc = may(co_spawn(&g, sends, &belt, NULL));
@@ -280,7 +283,7 @@ static int works(void *arg)
 	return rc;
 }
 
-/* -------------------------------------------------------------------------------------- the sweep */
+/* ----------------------------------------------------------------------------------- the sweep */
 
 static size_t live_blocks;
 
