@@ -23,6 +23,9 @@
  * - Between pops any timer may be disarmed or moved, due or not; a popped one may be armed again,
  *   freed or left.
  *
+ * The calls look for no mistakes, NULL included: they are a handful of instructions. wheel_check is
+ * there for the hunt.
+ *
  * After G. Varghese and T. Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987 (scheme 7),
  * with levels chosen as in a radix heap: R. Ahuja, K. Mehlhorn, J. Orlin, R. Tarjan, "Faster
  * Algorithms for the Shortest Path Problem", J. ACM 37(2), 1990, section 3. docs/wheel.md has the
