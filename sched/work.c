@@ -28,6 +28,7 @@ struct pool {
 	pthread_mutex_t lock;
 	pthread_cond_t queued;
 	struct link queue;
+	struct link lost;		/* done when the loop was gone: kept with all that is stuck */
 	bool ending;
 	unsigned idle, threads;
 	pthread_t thread[THREADS];
@@ -53,13 +54,21 @@ static struct work *take(struct pool *p)	/* NULL: the pool ends */
 	return work;
 }
 
+static void lose(struct pool *p, struct work *work)
+{
+	pthread_mutex_lock(&p->lock);
+	list_append(&p->lost, &work->link);
+	pthread_mutex_unlock(&p->lock);
+}
+
 static void *serve(void *pool)
 {
 	struct work *work;
 
 	while ((work = take(pool)) != NULL) {
 		work->result = work->fn(work->arg);
-		co_ignore(co_post(work->to, &work->node));	/* from here on it is the loop's */
+		if (co_post(work->to, &work->node) < 0)	/* else it is the loop's from here on */
+			lose(pool, work);
 	}
 	return NULL;
 }
@@ -79,6 +88,7 @@ static struct pool *pool_of(struct co_loop *l)
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->queued, NULL);
 	list_init(&p->queue);
+	list_init(&p->lost);
 	return l->pool = p;
 }
 

@@ -31,7 +31,12 @@ static bool signalled;
 
 /* --------------------------------------------------------------------------------- the schedule */
 
-enum { THREADS = 3, PREEMPTIONS = 3, STEPS = 400 };
+#ifdef __SANITIZE_THREAD__
+enum { PREEMPTIONS = 1, MANY = 10 };	/* there is one thread only, and each switch is slow */
+#else
+enum { PREEMPTIONS = 3, MANY = 1000 };
+#endif
+enum { THREADS = 3, STEPS = 400 };
 
 struct thread {
 	struct co_raw *co;
@@ -244,7 +249,7 @@ START_TEST(no_post_is_lost_when_the_loop_goes_to_sleep)
 {
 	int (*const bodies[])(int) = { loops, posts, posts };
 
-	ck_assert_int_gt(play_all(3, bodies, open_mail, all_came), 1000);
+	ck_assert_int_gt(play_all(3, bodies, open_mail, all_came), MANY);
 }
 END_TEST
 
@@ -274,7 +279,7 @@ START_TEST(an_accepted_post_runs_before_the_loop_is_gone)
 {
 	int (*const bodies[])(int) = { closes, posts, posts };
 
-	ck_assert_int_gt(play_all(3, bodies, open_mail, accepted_came), 1000);
+	ck_assert_int_gt(play_all(3, bodies, open_mail, accepted_came), MANY);
 }
 END_TEST
 
@@ -348,7 +353,7 @@ START_TEST(a_cancel_meets_the_scope_it_was_meant_for_or_none)
 {
 	int (*const bodies[])(int) = { ends_the_scope, cancels, cancels };
 
-	ck_assert_int_gt(play_all(3, bodies, open_share, one_cancel_at_most), 1000);
+	ck_assert_int_gt(play_all(3, bodies, open_share, one_cancel_at_most), MANY);
 }
 END_TEST
 
