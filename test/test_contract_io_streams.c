@@ -238,7 +238,7 @@ SCENARIO(C34_the_error_of_the_system_call)
 {
 	int ends[2];
 	struct iovec v = { NULL, 1 };
-	char buf[8];
+	char buf[8] = "";
 	struct place at;
 
 	pair(ends);

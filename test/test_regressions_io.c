@@ -50,7 +50,7 @@ static void *hurries_up(void *to)
 SCENARIO_WITH(T20_moving_the_first_timer_refreshes_the_wait, real_clock())
 {
 	co_loop_ref self = co_loop_self();
-	pthread_t thread;
+	pthread_t thread = pthread_self();
 	struct lone f;
 	int ends[2];
 

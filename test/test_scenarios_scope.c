@@ -178,16 +178,16 @@ SCENARIO_WITH(S30_always_ready_operations_are_stopped, real_clock())
 	struct lone other;
 	co_scope s = CO_SCOPE_INIT;
 	int passes = 0;
-	int rc;
+	int rc, waits = 0;
 
 	lone_start(&other, count_passes, &passes);
 	co_group_begin(&idle, CO_GROUP_FAIL_FAST);
 	co_scope_begin(&s, MS(1));
 	while ((rc = co_group_wait(&idle)) == 0)
-		;
+		waits++;
 	IS(co_scope_end(&s, rc), TMO);
 	IS(co_group_end(&idle, 0), 0);
-	ck_assert_int_gt(passes, 0);
+	ck_assert_int_ge(passes, waits / 65);	/* few, on a slow machine */
 	passes = -1;
 	IS(lone_end(&other), 0);
 }
