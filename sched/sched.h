@@ -151,7 +151,7 @@ struct node {
 	struct group *group;		/* of a group's scope: its children */
 	const void *user;		/* the user's object; NULL: a root */
 	struct share *share;		/* if it was shared */
-	uintptr_t gen;			/* unique among all scopes of the process; 0: free */
+	uintptr_t gen;			/* unique among all scopes of the loop; 0: free */
 	const void *site;		/* where it was begun */
 	co_ns deadline;			/* CO_FOREVER: none */
 	uint64_t nearest;		/* least scope_tick of this and the coroutine's outer

@@ -26,7 +26,7 @@
  *
  * Results. 0 or a count on success, a negative errno on failure; errno itself is neither set nor
  *   read, and is not kept for a coroutine across a suspension. A NULL where none is allowed gives
- *   -EINVAL, or false, or does nothing; at a begin or end it is misuse. A result marked
+ *   -EINVAL, or false, or does nothing; at a begin it is misuse. A result marked
  *   CO_MUST_CHECK is dropped with co_ignore() or not at all.
  * Cancellation points. Only these calls give -ECANCELED because of a cancelled scope. They look for
  *   one first, before any effect, and go on failing as long as it lasts: whoever ignores one
@@ -200,7 +200,7 @@ struct co_options {
  *
  * When main_fn has returned, detached coroutines are cancelled and get options.grace to end.
  *
- * In a pass of the loop, timers come first: in order of their deadlines, at one instant sleeps and
+ * In a pass of the loop, descriptors come first, then posts, then timers: in order of their deadlines, at one instant sleeps and
  * *_until calls before the deadlines of scopes; a loop that is late keeps that order. Then runs, in
  * FIFO order, each coroutine that was runnable when the pass began. On the real clock the loop
  * looks at the time at least every 64 switches, so that coroutines that only yield delay no timer
@@ -208,7 +208,8 @@ struct co_options {
  *
  * 0		all have ended.
  * -ETIMEDOUT	a detached coroutine was still there after the grace: reported, its memory kept.
- * -EDEADLK	a deadlock: every coroutine waited and no timer was left to wake one. Reported, with
+ * -EDEADLK	a deadlock: every coroutine waited, and no timer, descriptor, work or reference that
+ *		another thread has was left to wake one. Reported, with
  *		who waited where; then main and the detached were cancelled (CO_CAUSE_SHUTDOWN,
  *		EDEADLK) and unwound. exit_code is main's, as ever.
  * -EBUSY	the thread is inside a runtime already.
@@ -219,8 +220,8 @@ struct co_options {
 int co_run(co_fn *main_fn, void *arg, const struct co_options *opt, int *exit_code);
 
 /* A runtime whose thread has an event loop of its own, of which it is a guest; co_run is written
- * with these calls. All of them come from the thread that opened the loop (-EPERM from another
- * one), and from outside coroutines. The host repeats:
+ * with these calls. All of them come from the thread that opened the loop, and from outside
+ * coroutines. The host repeats:
  *
  *	poll co_loop_fd(l) for reading, for at most co_loop_timeout(l);
  *	while (co_loop_run_once(l) > 0)
