@@ -50,7 +50,8 @@
  *   own is misuse (CO_MISUSE_LOOP), -EXDEV.
  * Fork. In the child of fork(2) the thread is outside: the runtimes are the parent's, and only the
  *   parent's thread goes on with them. The child may run a runtime of its own, exec or exit; a
- *   coroutine that returns there ends the program. All descriptors of the library are closed on exec.
+ *   coroutine that returns there ends the program. All descriptors of the library are closed on
+ *   exec.
  * Misuse. Calls a hook that by default ends the program: see enum co_misuse, where it is said what
  *   happens if the hook returns. Outside there is only the default.
  * Cost. O(1), and no allocation, unless something else is said.
@@ -200,18 +201,19 @@ struct co_options {
  *
  * When main_fn has returned, detached coroutines are cancelled and get options.grace to end.
  *
- * In a pass of the loop, descriptors come first, then posts, then timers: in order of their deadlines, at one instant sleeps and
- * *_until calls before the deadlines of scopes; a loop that is late keeps that order. Then runs, in
- * FIFO order, each coroutine that was runnable when the pass began. On the real clock the loop
- * looks at the time at least every 64 switches, so that coroutines that only yield delay no timer
- * by more; a coroutine that computes without a call delays all others. No timer is ever early.
+ * In a pass of the loop, descriptors come first, then posts, then timers: in order of their
+ * deadlines, at one instant sleeps and *_until calls before the deadlines of scopes; a loop that is
+ * late keeps that order. Then runs, in FIFO order, each coroutine that was runnable when the pass
+ * began. On the real clock the loop looks at the time at least every 64 switches, so that coroutines
+ * that only yield delay no timer by more; a coroutine that computes without a call delays all
+ * others. No timer is ever early.
  *
  * 0		all have ended.
  * -ETIMEDOUT	a detached coroutine was still there after the grace: reported, its memory kept.
  * -EDEADLK	a deadlock: every coroutine waited, and no timer, descriptor, work or reference that
- *		another thread has was left to wake one. Reported, with
- *		who waited where; then main and the detached were cancelled (CO_CAUSE_SHUTDOWN,
- *		EDEADLK) and unwound. exit_code is main's, as ever.
+ *		another thread has was left to wake one. Reported, with who waited where; then main
+ *		and the detached were cancelled (CO_CAUSE_SHUTDOWN, EDEADLK) and unwound. exit_code
+ *		is main's, as ever.
  * -EBUSY	the thread is inside a runtime already.
  * -EINVAL	no main_fn, or bad options.
  * -ENOMEM	or the errno of a system call: it did not start.
@@ -260,10 +262,12 @@ int co_loop_close(co_loop *l);
 
 /* ------------------------------------------------------------------------------ other threads
  *
- * The only calls that other threads and signal handlers may make to a runtime are co_post and co_scope_cancel_remote.
- * They use atomics and at most one write to an eventfd; they never wait, and allocate nothing. */
+ * The only calls that other threads and signal handlers may make to a runtime are co_post and
+ * co_scope_cancel_remote. They use atomics and at most one write to an eventfd; they never wait, and
+ * allocate nothing. */
 
-/* A runtime, for other threads. Once one was asked for, the runtime is never held to be deadlocked: somebody may come. */
+/* A runtime, for other threads. Once one was asked for, the runtime is never held to be deadlocked:
+ * somebody may come. */
 typedef struct {
 	uint64_t id;
 } co_loop_ref;
@@ -272,16 +276,17 @@ typedef struct {
  * Suspends: no. Cancellation point: no. */
 co_loop_ref co_loop_self(void);
 
-/* A function to be called on the loop's thread, before its coroutines run. The caller's memory, zeroed once; the library's
- * from co_post until fn is entered, and fn may post it again or free it. fn must not suspend: calls that would are
- * misuse (CALLBACK) and give -EPERM there. */
+/* A function to be called on the loop's thread, before its coroutines run. The caller's memory,
+ * zeroed once; the library's from co_post until fn is entered, and fn may post it again or free it.
+ * fn must not suspend: calls that would are misuse (CALLBACK) and give -EPERM there. */
 struct co_post_node {
 	void (*fn)(struct co_post_node *self);
 	uintptr_t private_[3];
 };
 
-/* Has the loop call node->fn(node), in the order of posting. What was accepted is called, at the latest before co_run or
- * co_loop_close returns. 0; -EBUSY: the node is queued already; -ESRCH: the runtime is gone; -EINVAL.
+/* Has the loop call node->fn(node), in the order of posting. What was accepted is called, at the
+ * latest before co_run or co_loop_close returns. 0; -EBUSY: the node is queued already; -ESRCH: the
+ * runtime is gone; -EINVAL.
  * Any thread, any signal handler. Suspends: no. Cancellation point: no. */
 int co_post(co_loop_ref to, struct co_post_node *node);
 
@@ -494,13 +499,14 @@ typedef struct {
 	uint64_t id;
 } co_scope_ref;
 
-/* A reference to an open scope; the same one each time. id 0: it is not open, or there is no memory. O(1), and a system
- * call when it is the first of the runtime.
+/* A reference to an open scope; the same one each time. id 0: it is not open, or there is no memory.
+ * O(1), and a system call when it is the first of the runtime.
  * Suspends: no. Cancellation point: no. */
 co_scope_ref co_scope_share(co_scope *s);
 
-/* As co_scope_cancel, from anywhere: the loop cancels the scope in its next pass. 0: recorded, also if it was cancelled in
- * this way before; dropped if the scope ends first. -ESRCH: the scope is over. -EINVAL: no valid err.
+/* As co_scope_cancel, from anywhere: the loop cancels the scope in its next pass. 0: recorded, also
+ * if it was cancelled in this way before; dropped if the scope ends first. -ESRCH: the scope is
+ * over. -EINVAL: no valid err.
  * Any thread, any signal handler. Suspends: no. Cancellation point: no. */
 int co_scope_cancel_remote(co_scope_ref ref, int err);
 
@@ -512,8 +518,8 @@ int co_scope_cancel_remote(co_scope_ref ref, int err);
 typedef struct { uint64_t id; } co_ref;
 
 /* co_attr.priority. First come, first served within a level. Of sixteen turns in a row that all
- * levels want, HIGH gets twelve, NORMAL three and LOW one; so each runnable coroutine gets its turn,
- * whatever the others do. */
+ * levels want, HIGH gets twelve, NORMAL three and LOW one; so each runnable coroutine gets its
+ * turn, whatever the others do. */
 enum { CO_PRIO_HIGH = 1, CO_PRIO_NORMAL = 0, CO_PRIO_LOW = -1 };
 
 typedef struct co_group co_group;
