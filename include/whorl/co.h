@@ -204,8 +204,8 @@ struct co_options {
  * In a pass of the loop, descriptors come first, then posts, then timers: in order of their
  * deadlines, at one instant sleeps and *_until calls before the deadlines of scopes; a loop that is
  * late keeps that order. Then runs, in FIFO order, each coroutine that was runnable when the pass
- * began. On the real clock the loop looks at the time at least every 64 switches, so that coroutines
- * that only yield delay no timer by more; a coroutine that computes without a call delays all
+ * began. On the real clock the loop looks at the time at least every 64 switches, so that
+ * coroutines that only yield delay no timer by more; a coroutine that computes without a call delays all
  * others. No timer is ever early.
  *
  * 0		all have ended.
@@ -263,8 +263,8 @@ int co_loop_close(co_loop *l);
 /* ------------------------------------------------------------------------------ other threads
  *
  * The only calls that other threads and signal handlers may make to a runtime are co_post and
- * co_scope_cancel_remote. They use atomics and at most one write to an eventfd; they never wait, and
- * allocate nothing. */
+ * co_scope_cancel_remote. They use atomics and at most one write to an eventfd; they never wait,
+ * and allocate nothing. */
 
 /* A runtime, for other threads. Once one was asked for, the runtime is never held to be deadlocked:
  * somebody may come. */
@@ -499,7 +499,7 @@ typedef struct {
 	uint64_t id;
 } co_scope_ref;
 
-/* A reference to an open scope; the same one each time. id 0: it is not open, or there is no memory.
+/* A reference to an open scope; the same one each time. id 0: it is not open, or out of memory.
  * O(1), and a system call when it is the first of the runtime.
  * Suspends: no. Cancellation point: no. */
 co_scope_ref co_scope_share(co_scope *s);
