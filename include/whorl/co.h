@@ -205,8 +205,8 @@ struct co_options {
  * deadlines, at one instant sleeps and *_until calls before the deadlines of scopes; a loop that is
  * late keeps that order. Then runs, in FIFO order, each coroutine that was runnable when the pass
  * began. On the real clock the loop looks at the time at least every 64 switches, so that
- * coroutines that only yield delay no timer by more; a coroutine that computes without a call delays all
- * others. No timer is ever early.
+ * coroutines that only yield delay no timer by more; a coroutine that computes without a call
+ * delays all others. No timer is ever early.
  *
  * 0		all have ended.
  * -ETIMEDOUT	a detached coroutine was still there after the grace: reported, its memory kept.
