@@ -382,6 +382,11 @@ SCENARIO_WITH(S215_signal_storm, real_clock())
 	pthread_t thread;
 	struct lone f;
 
+#ifdef __SANITIZE_THREAD__
+	/* TSan puts a signal off that comes while its runtime is at work, and keeps it with the
+	 * fiber that ran: the loop then waits for a handler that runs only after the wait. */
+	return;
+#endif
 	loop_thread = pthread_self();
 	IS(sigaction(SIGUSR1, &act, NULL), 0);
 	lone_start(&f, takes_naps, NULL);
