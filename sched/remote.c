@@ -384,8 +384,7 @@ co_loop_ref co_loop_self(void)
 	return whorl__mailbox_ref(m);
 }
 
-/* Cancels in the order of their requests would need the list turned round; among requests of one
- * pass none is first. */
+/* In any order: those of one pass came from threads between which there is none. */
 static void run_cancels(struct mailbox *m)
 {
 	struct share *s = whorl__mailbox_cancels(m), *next;

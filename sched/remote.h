@@ -1,7 +1,7 @@
 /* What other threads and signal handlers may reach of a loop: its mailbox.
  *
- * Everything in it is atomic and nothing of it is ever freed, so whoever holds an old reference can
- * look. The operations are macros so that a test can play all interleavings of the code below
+ * What two threads may touch at once is atomic, and nothing is ever freed, so whoever holds an old
+ * reference can look. The atomic operations are macros, so that a test can play all schedules of
  * them. */
 #ifndef WHORL_SCHED_REMOTE_H
 #define WHORL_SCHED_REMOTE_H
@@ -51,25 +51,25 @@ struct share {
 };
 
 WHORL__HIDDEN struct mailbox *whorl__mailbox_open(void);	/* NULL: no memory, or no eventfd */
-/* no call on it is accepted, or still at work, afterwards */
+/* No call on it is accepted, or still at work, afterwards. */
 WHORL__HIDDEN void whorl__mailbox_shut(struct mailbox *m);
 WHORL__HIDDEN void whorl__mailbox_free(struct mailbox *m);	/* once what was accepted is done */
 WHORL__HIDDEN co_loop_ref whorl__mailbox_ref(struct mailbox *m);
 WHORL__HIDDEN bool whorl__mailbox_has_mail(struct mailbox *m);
-/* true: the loop may wait. False: something has come */
+/* True: the loop may wait. False: something has come. */
 WHORL__HIDDEN bool whorl__mailbox_sleep(struct mailbox *m);
 WHORL__HIDDEN void whorl__mailbox_awake(struct mailbox *m);
 /* Both take all: the oldest post; cancels, linked by next. */
 WHORL__HIDDEN struct co_post_node *whorl__mailbox_posts(struct mailbox *m);
 WHORL__HIDDEN struct share *whorl__mailbox_cancels(struct mailbox *m);
-/* from now on its owner's; the next one */
+/* From now on its owner's; the next one. */
 WHORL__HIDDEN struct co_post_node *whorl__post_take(struct co_post_node *node);
 
 /* NULL: no memory. */
 WHORL__HIDDEN struct share *whorl__share_open(struct mailbox *m, struct node *node);
 WHORL__HIDDEN co_scope_ref whorl__share_ref(const struct share *s);
 WHORL__HIDDEN void whorl__share_over(struct share *s);	/* its scope ended */
-/* from the list; NULL: its scope ended */
+/* From the list; NULL: its scope ended. */
 WHORL__HIDDEN struct node *whorl__share_take(struct share *s, int *err, const void **site);
 
 WHORL__HIDDEN void whorl__signal(int fd);

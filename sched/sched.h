@@ -8,7 +8,8 @@
  *	coro.c		the life of a coroutine: spawn, run, finish, join; references
  *	sleep.c		sleep, yield, checkpoint
  *	line.c		to stand in line for an object of the user's, which is in
- *			mutex.c, sem.c, event.c, rwlock.c
+ *			mutex.c, sem.c, event.c, rwlock.c, ticker.c, limiter.c
+ *	chan.c		channels, and select over them
  *	io.c		descriptors: waiting, reading, writing
  *	remote.c	what other threads and signal handlers may do
  *	work.c		blocking functions, on threads
@@ -328,13 +329,13 @@ WHORL__HIDDEN bool whorl__loop_alive(uint32_t serial);	/* of any thread */
 WHORL__HIDDEN bool whorl__ref_alive_elsewhere(co_ref ref);
 
 /* io.c, remote.c */
-/* descriptors: wakes who waits for one; -1: no limit */
+/* Descriptors: wakes who waits for one; -1: no limit. */
 WHORL__HIDDEN void whorl__poll(struct co_loop *l, int timeout_ms);
 WHORL__HIDDEN void whorl__free_fds(struct co_loop *l);
 WHORL__HIDDEN void whorl__end_pool(struct co_loop *l);		/* work.c; nothing is abroad */
-/* cancels and posts that came from elsewhere */
+/* Cancels and posts that came from elsewhere. */
 WHORL__HIDDEN void whorl__run_mail(struct co_loop *l);
-/* made when first asked for; NULL: -ENOMEM */
+/* Made when first asked for; NULL: -ENOMEM. */
 WHORL__HIDDEN struct mailbox *whorl__mailbox(struct co_loop *l);
 
 /* clock.c */
@@ -348,12 +349,12 @@ WHORL__HIDDEN int whorl__park(struct waiter *w);
 WHORL__HIDDEN void whorl__wake(struct waiter *w, int result);
 WHORL__HIDDEN void whorl__run_queue_init(struct run_queue *q);
 WHORL__HIDDEN void whorl__make_ready(struct co *co);
-/* takes it from the queue; NULL: none, or the pass is over */
+/* Takes it from the queue; NULL: none, or the pass is over. */
 WHORL__HIDDEN struct co *whorl__next_ready(struct co_loop *l);
 WHORL__HIDDEN void whorl__yield(struct co *co);		/* behind all that are ready */
-/* the same, and the loop looks at everything first */
+/* The same, and the loop looks at everything first. */
 WHORL__HIDDEN void whorl__pass(struct co *co);
-/* after its deadlines changed, while it does not run */
+/* After its deadlines changed, while it does not run. */
 WHORL__HIDDEN void whorl__arm(struct co *co);
 WHORL__HIDDEN void whorl__expire(struct co *co, uint64_t tick);	/* does what is due up to `tick` */
 
@@ -377,7 +378,7 @@ WHORL__HIDDEN int whorl__judge(co_scope *s, int rc);
 WHORL__HIDDEN void whorl__cancel(struct node *n, enum co_cause_kind kind, int err,
 				 const void *site);
 WHORL__HIDDEN int whorl__scope_cancel(co_scope *s, int err, const void *site);
-/* over: without a call of its end? */
+/* Over: without a call of its end? */
 WHORL__HIDDEN bool whorl__closed_behind(const co_scope *s);
 WHORL__HIDDEN bool whorl__bad_err(int err);
 WHORL__HIDDEN void whorl__leaked_frames(struct co *co, const char *frame);
@@ -395,7 +396,7 @@ static inline void whorl__check_frames(struct co *co, const void *frame)
 
 /* group.c */
 WHORL__HIDDEN void whorl__group_init(struct group *g, struct node *node, enum co_group_mode mode);
-/* waits for every child */
+/* Waits for every child. */
 WHORL__HIDDEN void whorl__group_drain(struct group *g, struct co *owner);
 WHORL__HIDDEN void whorl__group_free(struct co_loop *l, struct group *g);
 WHORL__HIDDEN void whorl__child_done(struct co *co);
