@@ -1,10 +1,11 @@
 /* Channels, and select over them.
  *
- * Who has to wait offers: an element to send, or a place to receive one into. A send or a receive
- * makes one offer, a select one for each case; each stands in the line of its channel, senders or
- * receivers, in order of arrival. The other side takes the first offer of a line: it copies the
- * element, notes which offer it was, and wakes whoever made it. Waking, by whomever, takes all the
- * offers of that one out of their lines (withdraw). So an offer that stands in a line can always be
+ * Who has to wait offers: an element to send, or a place to receive one into; the offer is a
+ * waiter, and that its item. A send or a receive makes one offer, a select one for each case; each
+ * stands in the line of its channel, senders or receivers, in order of arrival. The other side
+ * takes the first offer of a line: it copies the element, notes which of a select's offers it was,
+ * and wakes whoever made it. Waking, by whomever, takes all the offers of that one out of their
+ * lines. So an offer that stands in a line can always be
  * taken, and of the offers of a select at most one ever is.
  *
  *	receivers wait		the queue is empty, and no sender waits
@@ -19,23 +20,11 @@
 
 #include "sched.h"
 
-union item {
-	const void *from;
-	void *to;
-};
-
-struct offer {
-	struct link link; /* in the line */
-	union item item;
-	struct bidder *by;
-};
-
-/* Lies on the stack of the one who waits. */
-struct bidder {
-	struct waiter w;
-	struct offer *offers;
+/* A select's, on its stack. */
+struct selection {
+	struct waiter *offers;
 	int count;
-	const struct offer *taken; /* NULL: none */
+	const struct waiter *taken; /* NULL: none */
 };
 
 struct co_chan {
@@ -93,34 +82,30 @@ static void queue_get(co_chan *c, void *elem)
 
 /* ----------------------------------------------------------------------------- offers */
 
-static struct offer *first_offer(const struct link *line) /* NULL: there is none */
+static void take(struct waiter *offer, int result)
 {
-	struct link *l = list_first(line);
+	struct waiter *own = &offer->co->wait.waiter;
 
-	return l ? CONTAINER(l, struct offer, link) : NULL;
+	if (offer != own)
+		((struct selection *)own->item)->taken = offer;
+	whorl__wake(offer->co, result);
 }
 
-static void take(struct offer *o, int result)
+static void withdraw(struct co *co, int result)
 {
-	o->by->taken = o;
-	whorl__wake(&o->by->w, result);
-}
-
-static void withdraw(struct waiter *w, int result)
-{
-	struct bidder *b = CONTAINER(w, struct bidder, w);
+	struct selection *s = co->wait.waiter.item;
 
 	(void)result;
-	for (int i = 0; i < b->count; i++)
-		list_remove(&b->offers[i].link);
+	for (int i = 0; i < s->count; i++)
+		list_remove(&s->offers[i].link);
 }
 
 static int try_send(co_chan *c, const void *elem)
 {
-	struct offer *receiver = first_offer(&c->receivers);
+	struct waiter *receiver = first_waiter(&c->receivers);
 
 	if (receiver) {
-		copy(c, receiver->item.to, elem);
+		copy(c, receiver->item, elem);
 		take(receiver, 0);
 		return 0;
 	}
@@ -134,37 +119,20 @@ static int try_send(co_chan *c, const void *elem)
 
 static int try_recv(co_chan *c, void *elem)
 {
-	struct offer *sender = first_offer(&c->senders);
+	struct waiter *sender = first_waiter(&c->senders);
 
 	if (c->length > 0)
 		queue_get(c, elem);
 	else if (sender)
-		copy(c, elem, sender->item.from);
+		copy(c, elem, sender->item);
 	else
 		return c->closed ? -EPIPE : -EAGAIN;
 	if (sender) {
 		if (c->capacity > 0)
-			queue_put(c, sender->item.from);
+			queue_put(c, sender->item);
 		take(sender, 0);
 	}
 	return 0;
-}
-
-static void bid_for(struct bidder *b, struct co *co, struct offer *offers, int count,
-		    const char *what, co_ns abs)
-{
-	whorl__wait_for(&b->w, co, what, abs, -ETIMEDOUT);
-	b->w.leave = withdraw;
-	b->offers = offers;
-	b->count = count;
-	b->taken = NULL;
-}
-
-static void stand(struct offer *o, struct link *line, struct bidder *by, union item item)
-{
-	o->item = item;
-	o->by = by;
-	list_append(line, &o->link);
 }
 
 static bool past(const struct co *co, co_ns abs)
@@ -194,17 +162,16 @@ static __attribute__((cold)) int refuse(const co_chan *c, const void *site)
 	return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a channel of another runtime");
 }
 
-/* The one offer of a send or a receive. */
-static int wait_in(struct link *line, struct co *co, union item item, co_ns abs, const char *what)
+static int wait_in(struct link *line, struct co *co, void *item, co_ns abs, const char *what)
 {
-	struct bidder b;
-	struct offer o;
+	struct wait *w;
 
 	if (past(co, abs))
 		return -ETIMEDOUT;
-	bid_for(&b, co, &o, 1, what, abs);
-	stand(&o, line, &b, item);
-	return whorl__outcome(co, whorl__park(&b.w));
+	w = whorl__wait_for(co, what, abs, -ETIMEDOUT);
+	w->waiter.item = item;
+	list_append(line, &w->waiter.link);
+	return whorl__park(co);
 }
 
 static inline int send_until(co_chan *c, const void *elem, co_ns abs, const void *frame,
@@ -222,7 +189,7 @@ static inline int send_until(co_chan *c, const void *elem, co_ns abs, const void
 		rc = try_send(c, elem);
 	if (rc != -EAGAIN)
 		return rc;
-	return wait_in(&c->senders, co, (union item){ .from = elem }, abs, "a channel to send to");
+	return wait_in(&c->senders, co, (void *)(uintptr_t)elem, abs, "a channel to send to");
 }
 
 static inline int recv_until(co_chan *c, void *elem, co_ns abs, const void *frame, const void *site)
@@ -239,8 +206,7 @@ static inline int recv_until(co_chan *c, void *elem, co_ns abs, const void *fram
 		rc = try_recv(c, elem);
 	if (rc != -EAGAIN)
 		return rc;
-	return wait_in(&c->receivers, co, (union item){ .to = elem }, abs,
-		       "a channel to receive from");
+	return wait_in(&c->receivers, co, elem, abs, "a channel to receive from");
 }
 
 FRAMED int co_chan_send(co_chan *c, const void *elem)
@@ -309,11 +275,12 @@ int co_chan_make(co_chan **out, size_t elem_size, size_t capacity)
 
 static void shut(co_chan *c)
 {
-	struct offer *o;
+	struct waiter *w;
 
 	c->closed = true;
-	while ((o = first_offer(&c->receivers)) != NULL || (o = first_offer(&c->senders)) != NULL)
-		take(o, -EPIPE);
+	while ((w = first_waiter(&c->receivers)) != NULL ||
+	       (w = first_waiter(&c->senders)) != NULL)
+		take(w, -EPIPE);
 }
 
 int co_chan_close(co_chan *c)
@@ -386,26 +353,31 @@ static int try_cases(struct co_case *cases, int n)
 	return -EAGAIN;
 }
 
-static int wait_in_all(struct co *co, struct co_case *cases, struct offer *offers, int n, co_ns abs)
+static int wait_in_all(struct co *co, struct co_case *cases, struct waiter *offers, int n,
+		       co_ns abs)
 {
-	struct bidder b;
+	struct selection s = { .offers = offers, .count = n };
+	struct wait *w = whorl__wait_for(
+		co, n > 0 ? "one of its channels" : "the end of a select without cases", abs,
+		-ETIMEDOUT);
 	int rc, i;
 
-	bid_for(&b, co, offers, n,
-		n > 0 ? "one of its channels" : "the end of a select without cases", abs);
+	w->waiter.item = &s;
+	w->leave = withdraw;
 	for (i = 0; i < n; i++) {
 		co_chan *c = cases[i].chan;
 
+		offers[i].co = co;
+		offers[i].item = cases[i].elem;
+		list_init(&offers[i].link);
 		if (c)
-			stand(&offers[i], cases[i].op == CO_SEND ? &c->senders : &c->receivers, &b,
-			      (union item){ .to = cases[i].elem });
-		else
-			list_init(&offers[i].link);
+			list_append(cases[i].op == CO_SEND ? &c->senders : &c->receivers,
+				    &offers[i].link);
 	}
-	rc = whorl__park(&b.w);
-	if (!b.taken)
-		return whorl__outcome(co, rc);
-	i = (int)(b.taken - offers);
+	rc = whorl__park(co);
+	if (!s.taken)
+		return rc;
+	i = (int)(s.taken - offers);
 	cases[i].result = rc;
 	return i;
 }
@@ -413,7 +385,7 @@ static int wait_in_all(struct co *co, struct co_case *cases, struct offer *offer
 static int choose(struct co_case *cases, int n, co_ns abs, const void *frame, const void *site)
 {
 	struct co *co = whorl__suspender(site);
-	struct offer few[FEW], *offers = few;
+	struct waiter few[FEW], *offers = few;
 	int rc;
 
 	if (!co)

@@ -53,12 +53,9 @@ static co_ns later(const struct co_loop *l, co_ns dur)
 
 static void settle(struct co *co)
 {
-	struct waiter w;
-
-	whorl__wait_for(&w, co, "all others to block", CO_FOREVER, 0);
-	w.deaf = true;
-	co->loop->settler = &w;
-	whorl__park(&w);
+	whorl__wait_for(co, "all others to block", CO_FOREVER, 0)->deaf = true;
+	co->loop->settler = co;
+	whorl__park(co);
 }
 
 /* 0 and the loop, which then is testing; or what is wrong. */

@@ -121,17 +121,6 @@ void whorl__co_free(struct co *co)
 
 /* --------------------------------------------------------------------------------------- finish */
 
-struct join {
-	struct waiter w;
-	int exit;
-};
-
-static void joined(struct waiter *w, int exit)
-{
-	CONTAINER(w, struct join, w)->exit = exit;
-	whorl__wake(w, 0);
-}
-
 static void put_last_stack(struct co_loop *l)
 {
 	if (l->last_stack.low)
@@ -151,7 +140,9 @@ static void tell(struct co *co)
 	joiner = first_waiter(&co->joiners);
 	if (joiner) {
 		co->keep = false;
-		joined(joiner, co->exit);
+		if (joiner->item)
+			*(int *)joiner->item = co->exit;
+		whorl__wake(joiner->co, 0);
 	}
 }
 
@@ -185,10 +176,11 @@ static _Noreturn void finish(struct co *co, int rc)
 		whorl__co_free(co);
 	put_last_stack(l);
 	l->last_stack = co->fiber.stack;
+	l->current = NULL;
 	next = whorl__next_ready(l);
-	if (!next)
-		l->current = NULL;
-	whorl__fiber_exit(next ? next->on : l->on, NULL);
+	if (next)
+		whorl__fiber_exit(next->on, whorl__resume_value(next));
+	whorl__fiber_exit(l->on, NULL);
 }
 
 static void run(void *arg, void *value)
@@ -238,6 +230,7 @@ static void make_home(struct co *co, struct group *g, const struct spawn *what, 
 	if (name)
 		strncpy(home->name, name, sizeof home->name - 1);
 	co->scope = &home->root;
+	co->nearest = TICK_NEVER;
 }
 
 static void co_init(struct co *co, struct group *g, const struct spawn *what,
@@ -247,7 +240,7 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what,
 
 	co->gen++;
 	co->gen += co->gen == 0;
-	co->waiter = NULL;
+	co->tick = TICK_NEVER;
 	list_init(&co->joiners);
 	co->start = NULL;
 	co->group = g;
@@ -296,27 +289,25 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 
 static void take_record(struct co *co, int *exit)
 {
-	*exit = co->exit;
+	if (exit)
+		*exit = co->exit;
 	list_remove(&co->sibling);
 	whorl__co_free(co);
 }
 
 static int wait_for_exit(struct co *co, struct co *target, co_ns abs, int *exit)
 {
-	struct join join = { .exit = 0 };
-	int rc;
+	struct wait *w = whorl__wait_for(co, "a coroutine to end", abs, -ETIMEDOUT);
 
-	whorl__wait_for(&join.w, co, "a coroutine to end", abs, -ETIMEDOUT);
-	list_append(&target->joiners, &join.w.link);
-	rc = whorl__park(&join.w);
-	*exit = join.exit;
-	return whorl__outcome(co, rc);
+	w->waiter.item = exit;
+	list_append(&target->joiners, &w->waiter.link);
+	return whorl__park(co);
 }
 
 static int join_until(co_ref ref, int *exit_code, co_ns abs, const void *frame, const void *site)
 {
 	struct co *co = whorl__suspender(site), *target;
-	int rc, exit = 0;
+	int rc;
 
 	if (!co)
 		return -EPERM;
@@ -329,15 +320,13 @@ static int join_until(co_ref ref, int *exit_code, co_ns abs, const void *frame, 
 		return -EDEADLK;
 	if (!list_empty(&target->joiners))
 		return -EBUSY;
-	if (target->state == STATE_DONE)
-		take_record(target, &exit);
-	else if (abs != CO_FOREVER && abs <= whorl__clock(co->loop))
+	if (target->state == STATE_DONE) {
+		take_record(target, exit_code);
+		return 0;
+	}
+	if (abs != CO_FOREVER && abs <= whorl__clock(co->loop))
 		return -ETIMEDOUT;
-	else
-		rc = wait_for_exit(co, target, abs, &exit);
-	if (rc == 0 && exit_code)
-		*exit_code = exit;
-	return rc;
+	return wait_for_exit(co, target, abs, exit_code);
 }
 
 FRAMED int co_join(co_ref ref, int *exit_code)

@@ -13,12 +13,10 @@ static int wait_until(co_event *e, co_ns abs, const void *frame, const void *sit
 {
 	struct co *co = whorl__suspender(site);
 	int rc = whorl__approach(e ? &e->line_ : NULL, co, frame, site);
-	struct waiter w;
 
 	if (rc < 0 || e->set_)
 		return rc;
-	whorl__wait_for(&w, co, "an event", abs, -ETIMEDOUT);
-	return whorl__stand_in(&e->line_, &w);
+	return whorl__stand_in(&e->line_, whorl__wait_for(co, "an event", abs, -ETIMEDOUT));
 }
 
 FRAMED int co_event_wait(co_event *e)
@@ -52,11 +50,6 @@ bool co_event_is_set(const co_event *e)
 
 /* -------------------------------------------------------------------------------------- barrier */
 
-struct barrier_waiter {
-	struct waiter w;
-	co_barrier *barrier;
-};
-
 int co_barrier_init(co_barrier *b, uint32_t n)
 {
 	if (!b || n == 0)
@@ -65,24 +58,27 @@ int co_barrier_init(co_barrier *b, uint32_t n)
 	return 0;
 }
 
-static void leave(struct waiter *w, int result)
+static void leave(struct co *co, int result)
 {
+	co_barrier *b = co->wait.waiter.item;
+
 	(void)result;
-	CONTAINER(w, struct barrier_waiter, w)->barrier->arrived_--;
+	b->arrived_--;
 }
 
 static int arrive(struct co *co, co_barrier *b)
 {
-	struct barrier_waiter w = { .barrier = b };
+	struct wait *w;
 
 	if (b->arrived_ + 1 == b->n_) {
 		wake_all_in(&b->line_);
 		return 1;
 	}
 	b->arrived_++;
-	whorl__wait_for(&w.w, co, "a barrier", CO_FOREVER, 0);
-	w.w.leave = leave;
-	return whorl__stand_in(&b->line_, &w.w);
+	w = whorl__wait_for(co, "a barrier", CO_FOREVER, 0);
+	w->waiter.item = b;
+	w->leave = leave;
+	return whorl__stand_in(&b->line_, w);
 }
 
 FRAMED int co_barrier_wait(co_barrier *b)

@@ -49,7 +49,7 @@ void whorl__group_free(struct co_loop *l, struct group *g)
 		whorl__co_free(CONTAINER(c, struct co, sibling));
 	}
 	while ((w = first_waiter(&g->admits)) != NULL)
-		whorl__wake(w, -ESHUTDOWN);
+		whorl__wake(w->co, -ESHUTDOWN);
 	group_put(l, g);
 }
 
@@ -100,7 +100,7 @@ static void grant_places(struct group *g)
 	if (g->ending && g->running == 0)
 		return;
 	while ((w = first_waiter(&g->admits)) != NULL && has_place(g)) {
-		whorl__wake(w, 0);	/* first: what hold_place gives back may lead here again */
+		whorl__wake(w->co, 0);	/* first: what hold_place gives back may lead here again */
 		hold_place(w->co, g);
 	}
 }
@@ -135,7 +135,7 @@ FRAMED int co_group_admit(co_group *user)
 {
 	struct co *co = whorl__suspender(SITE());
 	struct group *g;
-	struct waiter w;
+	struct wait *w;
 	int rc;
 
 	if (!co)
@@ -154,9 +154,9 @@ FRAMED int co_group_admit(co_group *user)
 		hold_place(co, g);
 		return 0;
 	}
-	whorl__wait_for(&w, co, "a place in a group", CO_FOREVER, 0);
-	list_append(&g->admits, &w.link);
-	return whorl__outcome(co, whorl__park(&w));
+	w = whorl__wait_for(co, "a place in a group", CO_FOREVER, 0);
+	list_append(&g->admits, &w->waiter.link);
+	return whorl__park(co);
 }
 
 /* ---------------------------------------------------------------------------------------- spawn */
@@ -261,7 +261,7 @@ void whorl__child_done(struct co *co)
 		g->child_cut = true;
 	g->running--;
 	while (g->running == 0 && (w = first_waiter(&g->waiters)) != NULL)
-		whorl__wake(w, 0);
+		whorl__wake(w->co, 0);
 	grant_places(g);
 }
 
@@ -308,13 +308,12 @@ FRAMED void co_group_begin(co_group *user, enum co_group_mode mode)
 /* A child may spawn another between the wake and the next turn of the owner. */
 void whorl__group_drain(struct group *g, struct co *owner)
 {
-	struct waiter w;
-
 	while (g->running > 0) {
-		whorl__wait_for(&w, owner, "its children", CO_FOREVER, 0);
-		w.deaf = true;
-		list_append(&g->waiters, &w.link);
-		whorl__park(&w);
+		struct wait *w = whorl__wait_for(owner, "its children", CO_FOREVER, 0);
+
+		w->deaf = true;
+		list_append(&g->waiters, &w->waiter.link);
+		whorl__park(owner);
 	}
 }
 
@@ -394,7 +393,7 @@ static int wait_until(co_group *user, co_ns abs, const void *frame, const void *
 {
 	struct co *co = whorl__suspender(site);
 	struct group *g;
-	struct waiter w;
+	struct wait *w;
 	int rc;
 
 	if (!co)
@@ -411,9 +410,9 @@ static int wait_until(co_group *user, co_ns abs, const void *frame, const void *
 		return -EDEADLK;
 	if (abs != CO_FOREVER && abs <= whorl__clock(co->loop))
 		return -ETIMEDOUT;
-	whorl__wait_for(&w, co, "the children of a group", abs, -ETIMEDOUT);
-	list_append(&g->waiters, &w.link);
-	return whorl__outcome(co, whorl__park(&w));
+	w = whorl__wait_for(co, "the children of a group", abs, -ETIMEDOUT);
+	list_append(&g->waiters, &w->waiter.link);
+	return whorl__park(co);
 }
 
 FRAMED int co_group_wait(co_group *g)
@@ -442,42 +441,46 @@ int co_group_cancel(co_group *user, int err)
 /* The child refers to it until it has started or ended; so the one that waits learns of the end
  * even if a cancel woke it before, and it has not run since. */
 struct start {
-	struct waiter w;
+	struct co *co;			/* who waits */
 	int64_t value;
 	bool over;			/* the child ended without co_started */
-	bool told;			/* and w's result says so */
+	bool told;			/* and the result of the wait says so */
 };
+
+static bool is_parked(const struct start *start)
+{
+	return start->co->state == STATE_PARKED;
+}
 
 void whorl__start_failed(struct start *start, int exit)
 {
 	start->over = true;
-	start->told = is_parked(&start->w);
+	start->told = is_parked(start);
 	if (start->told)
-		whorl__wake(&start->w, exit < 0 ? exit : -EPIPE);
+		whorl__wake(start->co, exit < 0 ? exit : -EPIPE);
 }
 
 static int wait_for_start(struct co *co, struct co *child, struct start *start, const void *site)
 {
 	int rc;
 
-	whorl__wait_for(&start->w, co, "a child to start", CO_FOREVER, 0);
+	whorl__wait_for(co, "a child to start", CO_FOREVER, 0);
 	child->start = start;
-	rc = whorl__park(&start->w);
+	rc = whorl__park(co);
 	if (rc != -ECANCELED || start->told)
 		return rc;
 	if (!start->over) {	/* cancelled: the child is not left behind half started */
 		whorl__cancel(&child->home->root, CO_CAUSE_EXPLICIT, 0, site);
-		whorl__wait_for(&start->w, co, "a child to end", CO_FOREVER, 0);
-		start->w.deaf = true;
-		whorl__park(&start->w);
+		whorl__wait_for(co, "a child to end", CO_FOREVER, 0)->deaf = true;
+		whorl__park(co);
 	}
-	return whorl__outcome(co, -ECANCELED);
+	return -ECANCELED;
 }
 
 FRAMED int co_group_start(co_group *user, co_fn *fn, void *arg, int64_t *value)
 {
 	struct co *co = whorl__suspender(SITE()), *child;
-	struct start start = { .over = false };
+	struct start start = { .co = co };
 	int rc;
 
 	if (!co)
@@ -501,11 +504,11 @@ void co_started(int64_t value)
 	struct co *co = whorl__self();
 	struct start *start = co ? co->start : NULL;
 
-	if (!start || !is_parked(&start->w) || start->w.deaf)
+	if (!start || !is_parked(start) || start->co->wait.deaf)
 		return;
 	co->start = NULL;
 	start->value = value;
-	whorl__wake(&start->w, 0);
+	whorl__wake(start->co, 0);
 }
 
 /* -------------------------------------------------------------------------------------- results */

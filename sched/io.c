@@ -20,7 +20,7 @@
 #include "sched.h"
 
 struct fd_wait {
-	struct waiter w;
+	struct co *co;
 	int fd;
 	int wanted, happened;		/* poll(2) events */
 };
@@ -84,22 +84,22 @@ static int watch(struct co_loop *l, int fd)
 	return rc;
 }
 
-static void leave(struct waiter *w, int result)
+static void leave(struct co *co, int result)
 {
-	struct fd_wait *fw = CONTAINER(w, struct fd_wait, w);
-	struct fd_entry *e = &w->co->loop->fds[fw->fd];
+	struct fd_wait *fw = co->wait.waiter.item;
+	struct fd_entry *e = &co->loop->fds[fw->fd];
 
 	(void)result;
 	e->in = e->in == fw ? NULL : e->in;
 	e->out = e->out == fw ? NULL : e->out;
-	w->co->loop->fd_waits--;
+	co->loop->fd_waits--;
 }
 
 static void happened(struct fd_wait *fw, int events)
 {
 	fw->happened = events & (fw->wanted | ALWAYS);
 	if (fw->happened)
-		whorl__wake(&fw->w, 0);
+		whorl__wake(fw->co, 0);
 }
 
 static void on_event(struct co_loop *l, int fd, int events)
@@ -150,33 +150,35 @@ void whorl__free_fds(struct co_loop *l)
 static int wait_fd(struct co *co, int fd, int events, co_ns abs)
 {
 	struct co_loop *l = co->loop;
-	struct fd_wait fw = { .fd = fd, .wanted = events };
+	struct fd_wait fw = { .co = co, .fd = fd, .wanted = events };
 	struct fd_entry *e;
+	struct wait *w;
 	int rc = entry_of(l, fd, &e);
 
 	if (rc < 0)
 		return rc;
 	if (co->scope->effective)	/* since it was woken last, and found nothing */
-		return whorl__outcome(co, -ECANCELED);
+		return whorl__cancelled(co);
 	if (((events & IN_EVENTS) && e->in) || ((events & POLLOUT) && e->out))
 		return -EBUSY;
 	if (abs != CO_FOREVER && abs <= whorl__clock(l))
 		return -ETIMEDOUT;
-	whorl__wait_for(&fw.w, co,
-			events & POLLOUT ? "a descriptor to be writable"
-					 : "a descriptor to be readable",
-			abs, -ETIMEDOUT);
-	fw.w.leave = leave;
+	w = whorl__wait_for(co,
+			    events & POLLOUT ? "a descriptor to be writable"
+					     : "a descriptor to be readable",
+			    abs, -ETIMEDOUT);
+	w->waiter.item = &fw;
+	w->leave = leave;
 	e->in = events & IN_EVENTS ? &fw : e->in;
 	e->out = events & POLLOUT ? &fw : e->out;
 	l->fd_waits++;
 	rc = watch(l, fd);
 	if (rc < 0) {
-		leave(&fw.w, rc);
+		leave(co, rc);
 		return rc == -EPERM ? events : rc;	/* a file: always ready */
 	}
-	rc = whorl__park(&fw.w);
-	return rc < 0 ? whorl__outcome(co, rc) : fw.happened;
+	rc = whorl__park(co);
+	return rc < 0 ? rc : fw.happened;
 }
 
 /* The same, and looks itself: an event may be that of a file which had the number before, and lives
@@ -474,9 +476,9 @@ int co_close(int fd)
 	int saved = errno, rc;
 
 	if (e && e->in)
-		whorl__wake(&e->in->w, -EBADF);
+		whorl__wake(e->in->co, -EBADF);
 	if (e && e->out)
-		whorl__wake(&e->out->w, -EBADF);
+		whorl__wake(e->out->co, -EBADF);
 	if (e && e->registered) {
 		epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 		e->registered = false;

@@ -16,12 +16,6 @@ _Static_assert(sizeof(co_limiter) == 8 * sizeof(uintptr_t), "part of the interfa
 
 __extension__ typedef unsigned __int128 wide;
 
-struct limiter_waiter {
-	struct waiter w;
-	co_limiter *limiter;
-	uint64_t n; /* tokens wanted */
-};
-
 int co_limiter_init(co_limiter *l, uint64_t n, co_ns per, uint64_t burst)
 {
 	if (!l || n == 0 || per <= 0 || burst == 0)
@@ -79,28 +73,29 @@ static void let_up(co_limiter *l)
 
 	if (!w)
 		return;
-	w->tick = op_tick(ready_at(l, CONTAINER(w, struct limiter_waiter, w)->n));
+	w->co->wait.tick = op_tick(ready_at(l, w->co->wait.n));
 	whorl__arm(w->co);
 }
 
-static void leave(struct waiter *w, int result)
+static void leave(struct co *co, int result)
 {
-	struct limiter_waiter *me = CONTAINER(w, struct limiter_waiter, w);
+	co_limiter *l = co->wait.waiter.item;
 
 	if (result == 0)
-		set_full(me->limiter, full(me->limiter) + cost(me->limiter, me->n));
-	let_up(me->limiter);
+		set_full(l, full(l) + cost(l, co->wait.n));
+	let_up(l);
 }
 
 static int wait_for_tokens(struct co *co, co_limiter *l, uint64_t n)
 {
-	struct limiter_waiter me = { .limiter = l, .n = n };
 	co_ns at = anybody_in(&l->line_) ? CO_FOREVER : ready_at(l, n);
+	struct wait *w = whorl__wait_for(co, "tokens of a limiter", at, 0);
 
-	whorl__wait_for(&me.w, co, "tokens of a limiter", at, 0);
-	me.w.leave = leave;
-	list_append(line_of(&l->line_), &me.w.link);
-	return whorl__outcome(co, whorl__park(&me.w));
+	w->waiter.item = l;
+	w->n = n;
+	w->leave = leave;
+	list_append(line_of(&l->line_), &w->waiter.link);
+	return whorl__park(co);
 }
 
 static bool bad_number(const co_limiter *l, uint64_t n)

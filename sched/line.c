@@ -28,10 +28,12 @@ int whorl__approach(struct co_line_ *line, struct co *co, const void *frame, con
 	return rc < 0 ? rc : whorl__claim(line, site);
 }
 
-int whorl__stand_in(struct co_line_ *line, struct waiter *w)
+int whorl__stand_in(struct co_line_ *line, struct wait *w)
 {
+	struct co *co = w->waiter.co;
+
 	if (is_overdue(w))
-		return w->result;
-	list_append(line_of(line), &w->link);
-	return whorl__outcome(w->co, whorl__park(w));
+		return co->rc;
+	list_append(line_of(line), &w->waiter.link);
+	return whorl__park(co);
 }

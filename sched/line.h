@@ -32,12 +32,12 @@ static inline void wake_all_in(struct co_line_ *line)
 	struct waiter *w;
 
 	while ((w = first_in(line)) != NULL)
-		whorl__wake(w, 0);
+		whorl__wake(w->co, 0);
 }
 
-static inline bool is_overdue(const struct waiter *w) /* its own deadline has passed */
+static inline bool is_overdue(const struct wait *w) /* its own deadline has passed */
 {
-	return w->tick != TICK_NEVER && tick_time(w->tick) <= whorl__clock(w->co->loop);
+	return w->tick != TICK_NEVER && tick_time(w->tick) <= whorl__clock(w->waiter.co->loop);
 }
 
 /* What every call on an object begins with. 0: the line is this runtime's, or, outside, nobody's.
@@ -50,6 +50,6 @@ WHORL__HIDDEN int whorl__approach(struct co_line_ *line, struct co *co, const vo
 				  const void *site);
 
 /* Parks at the end of the line, unless the deadline has passed, and gives the outcome. */
-WHORL__HIDDEN int whorl__stand_in(struct co_line_ *line, struct waiter *w);
+WHORL__HIDDEN int whorl__stand_in(struct co_line_ *line, struct wait *w);
 
 #endif

@@ -256,6 +256,7 @@ static void look_at_timers(struct co_loop *l)
 			whorl__report_overdue(l);
 			continue;
 		}
+		co->tick = TICK_NEVER;
 		whorl__expire(co, wheel_expires(t));
 		whorl__arm(co);
 		wheel_advance(&l->wheel, wheel_now(&l->wheel));	/* what was armed in the past */
@@ -270,10 +271,10 @@ static void jump(struct co_loop *l)
 		co_ns next = tick_time(wheel_next(&l->wheel));
 
 		if (l->settler) {
-			struct waiter *w = l->settler;
+			struct co *settler = l->settler;
 
 			l->settler = NULL;
-			whorl__wake(w, 0);
+			whorl__wake(settler, 0);
 			return;
 		}
 		if (next == CO_FOREVER)
@@ -335,7 +336,7 @@ static void pass(struct co_loop *l)
 	l->budget = l->virtual_clock ? (unsigned)l->ready.length : BUDGET;
 	first = whorl__next_ready(l);
 	if (first)
-		whorl__fiber_switch(first->on, NULL);
+		whorl__fiber_switch(first->on, whorl__resume_value(first));
 	whorl__loop = NULL;
 }
 

@@ -35,21 +35,21 @@ static void hand_over(struct co *co, co_mutex *m)
 	co->mutexes--;
 	if (next) {
 		own(next->co, m);
-		whorl__wake(next, 0);
+		whorl__wake(next->co, 0);
 	}
 }
 
 static int acquire(struct co *co, co_mutex *m, co_ns abs, bool deaf)
 {
-	struct waiter w;
+	struct wait *w;
 
 	if (m->line_.held_ == 0) {
 		own(co, m);
 		return 0;
 	}
-	whorl__wait_for(&w, co, "a mutex", abs, -ETIMEDOUT);
-	w.deaf = deaf;
-	return whorl__stand_in(&m->line_, &w);
+	w = whorl__wait_for(co, "a mutex", abs, -ETIMEDOUT);
+	w->deaf = deaf;
+	return whorl__stand_in(&m->line_, w);
 }
 
 static int lock(co_mutex *m, co_ns abs, const void *frame, const void *site)
@@ -120,14 +120,13 @@ int co_mutex_unlock(co_mutex *m)
 
 static int wait_without(struct co *co, co_cond *c, co_mutex *m, co_ns abs)
 {
-	struct waiter w;
+	struct wait *w = whorl__wait_for(co, "a condition", abs, -ETIMEDOUT);
 	int rc;
 
-	whorl__wait_for(&w, co, "a condition", abs, -ETIMEDOUT);
-	if (is_overdue(&w))
+	if (is_overdue(w))
 		return -ETIMEDOUT;
 	hand_over(co, m);
-	rc = whorl__stand_in(&c->line_, &w);
+	rc = whorl__stand_in(&c->line_, w);
 	acquire(co, m, CO_FOREVER, true);
 	return rc;
 }
@@ -165,7 +164,7 @@ void co_cond_signal(co_cond *c)
 		return;
 	first = first_in(&c->line_);
 	if (first)
-		whorl__wake(first, 0);
+		whorl__wake(first->co, 0);
 }
 
 void co_cond_broadcast(co_cond *c)

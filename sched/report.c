@@ -61,8 +61,8 @@ void whorl__describe(struct text *t, const struct co *co)
 	whorl__print(t, "coroutine '%s' #%u, ", whorl__name(co), (unsigned)co->index);
 	if (co->state == STATE_PARKED)
 		whorl__print(t, "for %lld ms waiting for %s",
-			     (long long)((co->loop->latest - co->waiter->since) / 1000000),
-			     co->waiter->what);
+			     (long long)((co->loop->latest - co->wait.since) / 1000000),
+			     co->wait.what);
 	else
 		whorl__print(t, co->state == STATE_RUNNING ? "running" : "ready to run");
 }

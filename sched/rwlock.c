@@ -7,11 +7,7 @@
 
 _Static_assert(sizeof(co_rwlock) == 8 * sizeof(uintptr_t), "part of the interface");
 
-struct rwlock_waiter {
-	struct waiter w;
-	co_rwlock *lock;
-	bool write;
-};
+enum { READ, WRITE }; /* what a waiter wants: its n */
 
 static bool is_writer(const struct co *co, const co_rwlock *l)
 {
@@ -32,16 +28,15 @@ static void grant(co_rwlock *l)
 {
 	struct waiter *w;
 
-	while ((w = first_in(&l->line_)) != NULL &&
-	       enter(w->co, l, CONTAINER(w, struct rwlock_waiter, w)->write))
-		whorl__wake(w, 0);
+	while ((w = first_in(&l->line_)) != NULL && enter(w->co, l, w->co->wait.n == WRITE))
+		whorl__wake(w->co, 0);
 }
 
 /* A writer may have held back the readers behind it. */
-static void leave(struct waiter *w, int result)
+static void leave(struct co *co, int result)
 {
 	if (result < 0)
-		grant(CONTAINER(w, struct rwlock_waiter, w)->lock);
+		grant(co->wait.waiter.item);
 }
 
 static bool try_enter(struct co *co, co_rwlock *l, bool write)
@@ -51,13 +46,15 @@ static bool try_enter(struct co *co, co_rwlock *l, bool write)
 
 static int acquire(struct co *co, co_rwlock *l, bool write, co_ns abs)
 {
-	struct rwlock_waiter w = { .lock = l, .write = write };
+	struct wait *w;
 
 	if (try_enter(co, l, write))
 		return 0;
-	whorl__wait_for(&w.w, co, write ? "a lock, to write" : "a lock, to read", abs, -ETIMEDOUT);
-	w.w.leave = leave;
-	return whorl__stand_in(&l->line_, &w.w);
+	w = whorl__wait_for(co, write ? "a lock, to write" : "a lock, to read", abs, -ETIMEDOUT);
+	w->waiter.item = l;
+	w->n = write ? WRITE : READ;
+	w->leave = leave;
+	return whorl__stand_in(&l->line_, w);
 }
 
 static int lock(co_rwlock *l, bool write, co_ns abs, const void *frame, const void *site)

@@ -112,27 +112,32 @@ static inline co_ns tick_time(uint64_t tick)	/* the instant of either kind */
 	return tick == TICK_NEVER ? CO_FOREVER : (co_ns)(tick >> 1);
 }
 
-/* ----------------------------------------------------------------------------------------- waiters
+/* ------------------------------------------------------------------------------------------- waits
  *
- * Who parks puts a waiter on its own stack. The waker takes it out of the list it is in and fixes
- * the result (C8); a cancel or a deadline does the same, so a waiter that was woken is in no list,
- * and what was given to it is its own. */
+ * A coroutine waits for one thing at a time, so its wait is part of its control block. The waker
+ * takes its waiter out of the line it stands in and fixes the result (C8); a cancel or a deadline
+ * does the same, so one that was woken stands in no line, and what was given to it is its own. A
+ * select stands in several lines: with waiters more, on its stack. */
 struct waiter {
-	struct link link;		/* in the list of what it waits for, or by itself */
+	struct link link;		/* in the line of what it waits for, or by itself */
 	struct co *co;
-	uint64_t tick;			/* op_tick of its own deadline */
-	int result;			/* what park returns; set before parking: the result at its
-					 * deadline */
-	bool deaf;			/* a cancel does not wake it */
-	const char *what;		/* "sleep", ...: for reports */
-	co_ns since;			/* when it began to wait */
-	void (*leave)(struct waiter *w, int result);	/* what else is to be undone when it is
-							 * woken; NULL: nothing */
+	void *item;			/* what the other side needs */
 };
 
-static inline struct waiter *first_waiter(const struct link *list)	/* NULL: there is none */
+struct wait {
+	struct waiter waiter;
+	uint64_t tick;			/* op_tick of its own deadline */
+	void (*leave)(struct co *co, int result);	/* what else is to be undone when it is
+							 * woken; NULL: nothing */
+	uint64_t n;			/* beside the item: how much of it */
+	const char *what;		/* "sleep", ...: for reports */
+	co_ns since;			/* when it began to wait */
+	bool deaf;			/* a cancel does not wake it */
+};
+
+static inline struct waiter *first_waiter(const struct link *line)	/* NULL: there is none */
 {
-	struct link *l = list_first(list);
+	struct link *l = list_first(line);
 
 	return l ? CONTAINER(l, struct waiter, link) : NULL;
 }
@@ -181,19 +186,33 @@ struct home {
 	char name[32];
 };
 
-enum co_state { STATE_FREE, STATE_READY, STATE_RUNNING, STATE_PARKED, STATE_DONE };
+enum co_state {
+	STATE_FREE,
+	STATE_READY,
+	STATE_YIELDED,			/* ready, and a cancel that comes now is what it returns */
+	STATE_RUNNING,
+	STATE_PARKED,
+	STATE_DONE
+};
 
 /* A control block: dense, apart from the stacks, and never anything else while the loop lives, so
- * that a stale reference can be looked at. */
+ * that a stale reference can be looked at. What choosing and waking need comes first. */
 struct co {
 	struct whorl__fiber *on;	/* where it goes on: its own fiber, or that of a generator
 					 * it is in */
 	struct co *next;		/* in the run queue, or among the free */
-	struct waiter *waiter;		/* while parked */
-	struct node *scope;		/* the innermost */
+	int rc;				/* what the call returns that it stopped in; while parked:
+					 * at its own deadline */
+	unsigned char state;		/* enum co_state */
+	signed char priority;
+	uint64_t nearest;		/* its innermost scope's */
 	struct wheel_timer timer;	/* one for all its deadlines: armed for the nearest when it
 					 * switches out */
-	uint64_t tick;			/* what the timer was armed for, before slack */
+	struct wait wait;
+	uint64_t tick;			/* what the timer was armed for, before slack;
+					 * TICK_NEVER: it is not armed */
+	struct node *scope;		/* the innermost */
+	struct whorl__fiber fiber;
 	struct co_loop *loop;
 	struct home *home;		/* NULL once done */
 	struct group *group;		/* whose child it is */
@@ -207,8 +226,6 @@ struct co {
 	void *local;
 	uint32_t index, gen;		/* its reference */
 	int exit;
-	unsigned char state;		/* enum co_state */
-	signed char priority;
 	bool keep;			/* the reference was asked for */
 	bool was_cancelled;		/* once done */
 	bool stormed;			/* its cancel storm was reported */
@@ -217,14 +234,7 @@ struct co {
 	unsigned ignored;		/* -ECANCELED in a row */
 	unsigned depth;			/* of nodes in use */
 	unsigned mutexes;		/* that it holds */
-	struct whorl__fiber fiber;
 };
-
-/* false: woken, even if it has not run since */
-static inline bool is_parked(const struct waiter *w)
-{
-	return w->co->waiter == w;
-}
 
 struct group {
 	struct node *node;
@@ -278,7 +288,7 @@ struct co_loop {
 	uintptr_t next_gen;		/* of scopes */
 	struct group detached;		/* its node is `root` */
 	struct node root;
-	struct waiter *settler;		/* in co_test_*: woken when nothing else can run */
+	struct co *settler;		/* in co_test_*: woken when nothing else can run */
 	struct wheel_timer grace;
 	struct link cancelled;		/* coroutines that were, and go on: first come first */
 	struct wheel_timer watchdog;	/* for the first of those */
@@ -341,28 +351,49 @@ WHORL__HIDDEN struct mailbox *whorl__mailbox(struct co_loop *l);
 /* clock.c */
 WHORL__HIDDEN co_ns whorl__clock(struct co_loop *l);	/* reads it */
 
-/* park.c: `struct waiter w; whorl__wait_for(&w, co, "…", abs, result)`, put it into a list, rc =
- * whorl__park(&w). */
-WHORL__HIDDEN void whorl__wait_for(struct waiter *w, struct co *co, const char *what, co_ns abs,
-				   int at_deadline);
-WHORL__HIDDEN int whorl__park(struct waiter *w);
-WHORL__HIDDEN void whorl__wake(struct waiter *w, int result);
+/* park.c: `w = whorl__wait_for(co, "…", abs, result)`, put it into a line, `return
+ * whorl__park(co)`. Park returns by a jump to where the next coroutine goes on, and so does a call
+ * that ends with it. */
+static inline struct wait *whorl__wait_for(struct co *co, const char *what, co_ns abs,
+					   int at_deadline)
+{
+	struct wait *w = &co->wait;
+
+	list_init(&w->waiter.link);
+	w->waiter.co = co;
+	w->tick = op_tick(abs);
+	w->leave = NULL;
+	w->what = what;
+	w->since = co->loop->latest;
+	w->deaf = false;
+	co->rc = at_deadline;
+	return w;
+}
+WHORL__HIDDEN int whorl__park(struct co *co);
+WHORL__HIDDEN void whorl__wake(struct co *co, int result);
+WHORL__HIDDEN void whorl__interrupt(struct co *co);	/* it is cancelled */
 WHORL__HIDDEN void whorl__run_queue_init(struct run_queue *q);
 WHORL__HIDDEN void whorl__make_ready(struct co *co);
 /* Takes it from the queue; NULL: none, or the pass is over. */
 WHORL__HIDDEN struct co *whorl__next_ready(struct co_loop *l);
-WHORL__HIDDEN void whorl__yield(struct co *co);		/* behind all that are ready */
-/* The same, and the loop looks at everything first. */
-WHORL__HIDDEN void whorl__pass(struct co *co);
+/* Behind all that are ready; a cancellation point when it goes on. */
+WHORL__HIDDEN int whorl__yield(struct co *co);
 /* After its deadlines changed, while it does not run. */
 WHORL__HIDDEN void whorl__arm(struct co *co);
 WHORL__HIDDEN void whorl__expire(struct co *co, uint64_t tick);	/* does what is due up to `tick` */
 
-/* Cancellation points: whorl__point first, which tells if the coroutine is cancelled; then the
- * work; what was cancelled while parked goes through whorl__outcome. `frame`: the caller's frame
- * address. */
-WHORL__HIDDEN int whorl__point(struct co *co, const void *frame);
-WHORL__HIDDEN int whorl__outcome(struct co *co, int rc);
+/* What a cancellation point begins with: tells if the coroutine is cancelled. `frame`: the caller's
+ * frame address. */
+static inline int whorl__point(struct co *co, const void *frame);
+WHORL__HIDDEN int whorl__point_slow(struct co *co);
+WHORL__HIDDEN int whorl__cancelled(struct co *co);	/* counts the -ECANCELED that it returns */
+enum { STREAK = 64 };		/* points in a row that need not block */
+
+/* What the switch to a coroutine that stopped is to return there. */
+static inline void *whorl__resume_value(const struct co *co)
+{
+	return (void *)(intptr_t)co->rc;
+}
 
 /* scope.c */
 WHORL__HIDDEN void whorl__node_root(struct node *n, struct node *parent, struct co *owner);
@@ -392,6 +423,15 @@ static inline void whorl__check_frames(struct co *co, const void *frame)
 	if (WHORL__UNLIKELY((uintptr_t)co->scope->user - low < depth &&
 			    depth < co->fiber.stack.size + 4096))
 		whorl__leaked_frames(co, frame);
+}
+
+static inline int whorl__point(struct co *co, const void *frame)
+{
+	whorl__check_frames(co, frame);
+	if (WHORL__UNLIKELY(++co->streak > STREAK || co->scope->effective))
+		return whorl__point_slow(co);
+	co->ignored = 0;
+	return 0;
 }
 
 /* group.c */

@@ -75,6 +75,7 @@ static void refresh_nearest(struct node *n)
 		uint64_t own = n->cause ? TICK_NEVER : scope_tick(n->deadline);
 
 		n->nearest = own < n->parent->nearest ? own : n->parent->nearest;
+		n->owner->nearest = n->nearest;
 	}
 }
 
@@ -99,7 +100,7 @@ static void spread_to_group(struct spreading *work, struct group *g)
 	struct waiter *w;
 
 	while ((w = first_waiter(&g->admits)) != NULL)
-		whorl__wake(w, -ECANCELED);
+		whorl__wake(w->co, -ECANCELED);
 	for (struct link *c = g->live.next; c != &g->live; c = c->next) {
 		struct node *root = &CONTAINER(c, struct co, sibling)->home->root;
 
@@ -120,8 +121,8 @@ static void spread(struct spreading *work, struct node *from)
 		if (n->group)
 			spread_to_group(work, n->group);
 	}
-	if (from->owner && from->owner->waiter && !from->owner->waiter->deaf)
-		whorl__wake(from->owner->waiter, -ECANCELED);
+	if (from->owner)
+		whorl__interrupt(from->owner);
 }
 
 void whorl__cancel(struct node *n, enum co_cause_kind kind, int err, const void *site)
@@ -259,6 +260,7 @@ void whorl__close(struct node *n, co_scope *s)
 		co->ignored = 0;	/* it was heeded */
 	co->scope = n->parent;
 	co->scope->inner = NULL;
+	co->nearest = co->scope->nearest;
 	node_put(co, n);
 }
 

@@ -7,12 +7,6 @@
 
 _Static_assert(sizeof(co_sem) == 6 * sizeof(uintptr_t), "part of the interface");
 
-struct sem_waiter {
-	struct waiter w;
-	co_sem *sem;
-	uint32_t n; /* permits wanted */
-};
-
 void co_sem_init(co_sem *s, uint32_t permits)
 {
 	if (s)
@@ -31,26 +25,28 @@ static void grant(co_sem *s)
 {
 	struct waiter *w;
 
-	while ((w = first_in(&s->line_)) != NULL && take(s, CONTAINER(w, struct sem_waiter, w)->n))
-		whorl__wake(w, 0);
+	while ((w = first_in(&s->line_)) != NULL && take(s, (uint32_t)w->co->wait.n))
+		whorl__wake(w->co, 0);
 }
 
 /* One that wanted much may have held back those behind it. */
-static void leave(struct waiter *w, int result)
+static void leave(struct co *co, int result)
 {
 	if (result < 0)
-		grant(CONTAINER(w, struct sem_waiter, w)->sem);
+		grant(co->wait.waiter.item);
 }
 
 static int acquire(struct co *co, co_sem *s, uint32_t n, co_ns abs)
 {
-	struct sem_waiter w = { .sem = s, .n = n };
+	struct wait *w;
 
 	if (n == 0 || (!anybody_in(&s->line_) && take(s, n)))
 		return 0;
-	whorl__wait_for(&w.w, co, "a semaphore", abs, -ETIMEDOUT);
-	w.w.leave = leave;
-	return whorl__stand_in(&s->line_, &w.w);
+	w = whorl__wait_for(co, "a semaphore", abs, -ETIMEDOUT);
+	w->waiter.item = s;
+	w->n = n;
+	w->leave = leave;
+	return whorl__stand_in(&s->line_, w);
 }
 
 static int wait_until(co_sem *s, uint32_t n, co_ns abs, const void *frame, const void *site)

@@ -4,19 +4,17 @@
 static int yield(struct co *co, const void *frame)
 {
 	whorl__check_frames(co, frame);
-	whorl__yield(co);
-	return whorl__point(co, frame);
+	return whorl__yield(co);
 }
 
 static int sleep_until(struct co *co, co_ns abs, const void *frame)
 {
-	struct waiter w;
 	int rc = whorl__point(co, frame);
 
 	if (rc < 0)
 		return rc;
-	whorl__wait_for(&w, co, "sleep", abs, 0);
-	return whorl__outcome(co, whorl__park(&w));
+	whorl__wait_for(co, "sleep", abs, 0);
+	return whorl__park(co);
 }
 
 FRAMED int co_sleep(co_ns dur)
@@ -60,7 +58,7 @@ FRAMED int co_checkpoint(void)
 	if (co->checkpoints++ % CHECKPOINTS == 0)
 		whorl__expire(co, scope_tick(whorl__clock(co->loop)));
 	if (co->scope->effective)
-		return whorl__outcome(co, -ECANCELED);
+		return whorl__cancelled(co);
 	co->ignored = 0;
 	return 0;
 }

@@ -8,12 +8,6 @@
 
 _Static_assert(sizeof(co_ticker) == 6 * sizeof(uintptr_t), "part of the interface");
 
-struct ticker_waiter {
-	struct waiter w;
-	co_ticker *ticker;
-	uint64_t missed;
-};
-
 int co_ticker_init(co_ticker *t, co_ns first_abs, co_ns period, enum co_tick_mode mode)
 {
 	if (!t || period <= 0 || (unsigned)mode > CO_TICK_DELAY)
@@ -46,30 +40,30 @@ static void let_up(co_ticker *t)
 
 	if (!w)
 		return;
-	w->tick = op_tick(t->next_);
+	w->co->wait.tick = op_tick(t->next_);
 	whorl__arm(w->co);
 }
 
-static void leave(struct waiter *w, int result)
+static void leave(struct co *co, int result)
 {
-	struct ticker_waiter *me = CONTAINER(w, struct ticker_waiter, w);
+	co_ticker *t = co->wait.waiter.item;
 
-	if (result == 0)
-		me->missed = take(me->ticker, whorl__clock(w->co->loop));
-	let_up(me->ticker);
+	co->wait.n = result == 0 ? take(t, whorl__clock(co->loop)) : 0;
+	let_up(t);
 }
 
 static int wait_for_tick(struct co *co, co_ticker *t, uint64_t *missed)
 {
-	struct ticker_waiter me = { .ticker = t };
+	struct wait *w =
+		whorl__wait_for(co, "a tick", anybody_in(&t->line_) ? CO_FOREVER : t->next_, 0);
 	int rc;
 
-	whorl__wait_for(&me.w, co, "a tick", anybody_in(&t->line_) ? CO_FOREVER : t->next_, 0);
-	me.w.leave = leave;
-	list_append(line_of(&t->line_), &me.w.link);
-	rc = whorl__park(&me.w);
-	*missed = me.missed;
-	return whorl__outcome(co, rc);
+	w->waiter.item = t;
+	w->leave = leave;
+	list_append(line_of(&t->line_), &w->waiter.link);
+	rc = whorl__park(co);
+	*missed = w->n;
+	return rc;
 }
 
 FRAMED int co_ticker_wait(co_ticker *t, uint64_t *missed)

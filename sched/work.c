@@ -20,7 +20,7 @@ struct work {
 	co_fn *fn;
 	void *arg;
 	int result;
-	struct waiter *waiter;		/* NULL: abandoned */
+	struct co *waiter;		/* NULL: abandoned */
 	void (*drop)(void *arg);
 };
 
@@ -127,16 +127,13 @@ static int hand_over(struct pool *p, struct work *work)
 	return 0;
 }
 
-struct wait {
-	struct waiter w;
-	struct work *work;
-};
-
 /* Woken by a cancel: the work is abandoned from this moment on. */
-static void leave(struct waiter *w, int result)
+static void leave(struct co *co, int result)
 {
+	struct work *work = co->wait.waiter.item;
+
 	if (result == -ECANCELED)
-		CONTAINER(w, struct wait, w)->work->waiter = NULL;
+		work->waiter = NULL;
 }
 
 /* The post of a piece of work that is done. */
@@ -159,7 +156,7 @@ static int work_with(struct co *co, struct work *work, bool abandonable)
 {
 	struct pool *p = pool_of(co->loop);
 	struct mailbox *m = whorl__mailbox(co->loop);
-	struct wait wait = { .work = work };
+	struct wait *w;
 	int rc;
 
 	if (!p || !m)
@@ -167,14 +164,13 @@ static int work_with(struct co *co, struct work *work, bool abandonable)
 	work->node.fn = came_back;
 	work->loop = co->loop;
 	work->to = whorl__mailbox_ref(m);
-	whorl__wait_for(&wait.w, co, "offloaded work", CO_FOREVER, 0);
-	wait.w.deaf = !abandonable;
-	wait.w.leave = leave;
-	work->waiter = &wait.w;
+	w = whorl__wait_for(co, "offloaded work", CO_FOREVER, 0);
+	w->deaf = !abandonable;
+	w->waiter.item = work;
+	w->leave = leave;
+	work->waiter = co;
 	rc = hand_over(p, work);
-	if (rc < 0)
-		return rc;
-	return whorl__outcome(co, whorl__park(&wait.w));
+	return rc < 0 ? rc : whorl__park(co);
 }
 
 FRAMED int co_work_with(co_fn *fn, void *arg, int *result, unsigned flags, void (*drop)(void *arg))

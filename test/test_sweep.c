@@ -11,9 +11,9 @@
 
 #include "play.h"
 
-struct waiter;
-int __real_whorl__park(struct waiter *w);
-int __wrap_whorl__park(struct waiter *w);
+struct co;
+int __real_whorl__park(struct co *co);
+int __wrap_whorl__park(struct co *co);
 
 static int parks, strike_at;
 static bool strike_main;
@@ -26,13 +26,13 @@ static int strikes(void *arg)
 	return 0;
 }
 
-int __wrap_whorl__park(struct waiter *w)
+int __wrap_whorl__park(struct co *co)
 {
 	if (++parks == strike_at) {
 		victim = strike_main ? main_ref : co_self();
 		ck_assert_int_eq(co_spawn(NULL, strikes, NULL, NULL), 0);
 	}
-	return __real_whorl__park(w);
+	return __real_whorl__park(co);
 }
 
 /* -------------------------------------------------------------------------------------- bodies */
