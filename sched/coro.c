@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sched.h"
+#include "queue.h"
 
 /* -------------------------------------------------------------------------------------- references
  *
@@ -170,6 +170,7 @@ static _Noreturn void finish(struct co *co, int rc)
 	co->state = STATE_DONE;
 	co->home = NULL;
 	l->stats.live--;
+	whorl__queue_leave(l, co->priority);
 	if (co->keep && co->group != &l->detached)
 		list_append(&co->group->done, &co->sibling);
 	else
@@ -177,7 +178,7 @@ static _Noreturn void finish(struct co *co, int rc)
 	put_last_stack(l);
 	l->last_stack = co->fiber.stack;
 	l->current = NULL;
-	next = whorl__next_ready(l);
+	next = next_ready(l);
 	if (next)
 		whorl__fiber_exit(next->on, whorl__resume_value(next));
 	whorl__fiber_exit(l->on, NULL);
@@ -221,14 +222,17 @@ static void make_home(struct co *co, struct group *g, const struct spawn *what, 
 	struct home *home = (struct home *)(void *)(top - home_size());
 
 	co->home = home;
-	memset(home, 0, sizeof *home);
 	whorl__node_root(&home->root, g->node, co);
-	list_init(&home->overdue);
+	for (unsigned i = 0; i < INLINE_NODES; i++)
+		home->nodes[i].gen = 0;
+	home->spare.gen = 0;
 	home->fn = what->fn;
 	home->arg = what->arg;
 	home->exit_out = what->exit_out;
+	list_init(&home->overdue);
+	home->name[0] = '\0';
 	if (name)
-		strncpy(home->name, name, sizeof home->name - 1);
+		snprintf(home->name, sizeof home->name, "%s", name);
 	co->scope = &home->root;
 	co->nearest = TICK_NEVER;
 }
@@ -271,10 +275,11 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	rc = whorl__stack_get(&l->stacks,
 			      attr->stack_size ? attr->stack_size : l->opt.attr.stack_size,
 			      &co->fiber.stack);
-	if (rc < 0) {
-		whorl__co_free(co);
-		return rc;
-	}
+	if (rc < 0)
+		goto no_stack;
+	rc = whorl__queue_join(l, attr->priority);
+	if (rc < 0)
+		goto no_room;
 	co_init(co, g, what, attr);
 	list_append(&g->live, &co->sibling);
 	g->running++;
@@ -283,6 +288,11 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	whorl__make_ready(co);
 	*out = co;
 	return 0;
+no_room:
+	whorl__stack_put(&l->stacks, &co->fiber.stack);
+no_stack:
+	whorl__co_free(co);
+	return rc;
 }
 
 /* ----------------------------------------------------------------------------------------- join */

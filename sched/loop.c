@@ -8,9 +8,9 @@
  * order every time.
  *
  * Between passes with nothing to do the loop waits on one epoll set, in which is a timerfd armed
- * for the instant that wheel_next names. Timers of a timerfd are precise without PR_SET_TIMERSLACK,
- * and a guest's event loop can poll the set. The virtual clock does not wait for timers: it jumps
- * to the next one. */
+ * for the instant that wheel_next names, or a little later if the last wait has just ended. Timers
+ * of a timerfd are precise without PR_SET_TIMERSLACK, and a guest's event loop can poll the set. The
+ * virtual clock does not wait for timers: it jumps to the next one. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,11 +18,12 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "sched.h"
+#include "queue.h"
 
 enum { BUDGET = 64, SPIN = 1000000 };
 
 #define POLL_INTERVAL CO_US(50)		/* of running, on the real clock */
+#define WAKE_INTERVAL CO_US(50)		/* from the end of a wait to the next wake by a timer */
 #define DEFAULT_GRACE CO_SEC(5)
 #define DEFAULT_WATCHDOG CO_SEC(10)
 
@@ -164,7 +165,6 @@ static void loop_init(struct co_loop *l, const struct co_options *o)
 	}
 	l->virtual_clock = o->clock == CO_CLOCK_VIRTUAL;
 	l->guest = true;
-	whorl__run_queue_init(&l->ready);
 	l->fd_armed = CO_FOREVER;
 	if (l->virtual_clock && o->now && o->now(o->now_ctx) > 0)
 		l->latest = o->now(o->now_ctx);
@@ -289,7 +289,8 @@ static void jump(struct co_loop *l)
 
 static void report_spin(struct co_loop *l)
 {
-	const struct co *co = l->ready.first[__builtin_ctz(l->ready.occupied)];
+	const struct ring *r = &l->ready.level[__builtin_ctz(l->ready.occupied)];
+	const struct co *co = r->at[r->head & r->mask];
 
 	whorl__report(l, CO_REPORT_SPIN, co->fiber.site,
 		      "virtual time stands still: after %d passes coroutine '%s' is still runnable",
@@ -333,8 +334,8 @@ static void pass(struct co_loop *l)
 		if (++l->quiet_passes == SPIN && l->ready.occupied)
 			report_spin(l);
 	}
-	l->budget = l->virtual_clock ? (unsigned)l->ready.length : BUDGET;
-	first = whorl__next_ready(l);
+	l->budget = l->virtual_clock ? (unsigned)queue_length(&l->ready) : BUDGET;
+	first = next_ready(l);
 	if (first)
 		whorl__fiber_switch(first->on, whorl__resume_value(first));
 	whorl__loop = NULL;
@@ -371,6 +372,15 @@ static void arm_fd(struct co_loop *l, co_ns at)
 	l->fd_armed = l->opt.now ? INT64_MIN : at;
 }
 
+/* When to wake for a timer: a wake costs 6 us, ten times what a coroutine does in it, so those that
+ * are due in quick succession share one. 100 000 sleepers: half the CPU, 25 us later on average. */
+static co_ns wake_time(const struct co_loop *l, co_ns next)
+{
+	co_ns least = l->woke + WAKE_INTERVAL;
+
+	return l->virtual_clock || l->opt.now || next > least ? next : least;
+}
+
 int co_loop_run_once(co_loop *l)
 {
 	co_ns next;
@@ -386,7 +396,9 @@ int co_loop_run_once(co_loop *l)
 	if (next > l->now && l->mail && !whorl__mailbox_sleep(l->mail))
 		next = l->now;
 	l->idle = l->guest && next > l->now;
-	if (l->guest || next > l->now)
+	if (next > l->now)
+		arm_fd(l, wake_time(l, next));
+	else if (l->guest)
 		arm_fd(l, next);
 	return next <= l->now;
 }
@@ -478,7 +490,7 @@ static bool wait(struct co_loop *l)
 	if (next_work(l) == CO_FOREVER && l->fd_waits == 0 && l->abroad == 0 && !l->shared)
 		return false;
 	whorl__poll(l, -1);	/* EINTR: look again */
-	l->polled = whorl__clock(l);
+	l->polled = l->woke = whorl__clock(l);
 	return true;
 }
 
@@ -517,6 +529,7 @@ static void free_loop(struct co_loop *l)
 		whorl__free(l, l->chunks[i], CHUNK * sizeof **l->chunks);
 	whorl__free(l, l->chunks, l->chunk_room * sizeof *l->chunks);
 	whorl__free_fds(l);
+	whorl__queue_free(l);
 	while ((n = l->free_nodes) != NULL) {
 		l->free_nodes = n->next;
 		whorl__free(l, n, sizeof *n);

@@ -13,65 +13,14 @@
  * switches out. Waking leaves it armed, so a deadline that only moves later, or that is never
  * reached, costs a store; when the timer fires the coroutine is asked what is due, which may be
  * nothing. */
-#include "sched.h"
+#include "queue.h"
 
-/* ------------------------------------------------------------------------------------ run queue */
-
-void whorl__run_queue_init(struct run_queue *q)
-{
-	*q = (struct run_queue){ .length = 0 };
-	for (unsigned n = 0; n < LEVELS; n++)
-		q->end[n] = &q->first[n];
-}
+/* --------------------------------------------------------------------------------------- switch */
 
 void whorl__make_ready(struct co *co)
 {
-	struct run_queue *q = &co->loop->ready;
-	unsigned n = (unsigned)(CO_PRIO_HIGH - co->priority);
-
 	co->state = STATE_READY;
-	co->next = NULL;
-	*q->end[n] = co;
-	q->end[n] = &co->next;
-	q->occupied |= 1u << n;
-	q->length++;
-}
-
-/* FIFO within a level. Of sixteen turns in a row that all levels want, HIGH gets twelve, NORMAL
- * three, LOW one; a turn whose level is empty goes to the highest that is not. So the first of
- * NORMAL waits for seven others at the most, the first of LOW for fifteen, whatever those do. */
-static unsigned next_level(struct run_queue *q)
-{
-	unsigned wanted = 0;
-
-	if (WHORL__UNLIKELY((q->occupied & (q->occupied - 1)) != 0)) {
-		q->turn++;
-		wanted = q->turn % 16 == 0 ? 2 : q->turn % 4 == 0 ? 1 : 0;
-	}
-	return q->occupied >> wanted & 1 ? wanted : (unsigned)__builtin_ctz(q->occupied);
-}
-
-struct co *whorl__next_ready(struct co_loop *l)
-{
-	struct run_queue *q = &l->ready;
-	struct co *co;
-	unsigned n;
-
-	if (!q->occupied || l->budget == 0)
-		return NULL;
-	n = next_level(q);
-	co = q->first[n];
-	l->budget--;
-	q->first[n] = co->next;
-	if (!co->next) {
-		q->end[n] = &q->first[n];
-		q->occupied &= ~(1u << n);
-	}
-	q->length--;
-	co->state = STATE_RUNNING;
-	l->current = co;
-	l->stats.switches++;
-	return co;
+	queue_push(&co->loop->ready, co);
 }
 
 /* To the next that is ready, or to the loop. Its place is remembered by fiber: it may be inside a
@@ -80,13 +29,13 @@ struct co *whorl__next_ready(struct co_loop *l)
  * The result is fixed by whoever wakes, so nothing is left to do when it goes on: from here, and
  * from a call that ends with park, the switch is a jump, and it goes on straight in the caller's
  * code. A call that returns after a switch is mispredicted (src/core.h): 6 ns of a yield's 11. */
-static int switch_out(struct co *co)
+static inline int switch_out(struct co *co)
 {
 	struct co_loop *l = co->loop;
 	struct co *next;
 
 	co->on = whorl__fiber_current;
-	next = whorl__next_ready(l);
+	next = next_ready(l);
 	if (next == co)
 		return co->rc;
 	if (!next) {
@@ -98,7 +47,7 @@ static int switch_out(struct co *co)
 
 /* --------------------------------------------------------------------------------------- timers */
 
-static void arm_at(struct co *co, uint64_t tick)
+static __attribute__((noinline)) void arm_at(struct co *co, uint64_t tick)
 {
 	struct co_loop *l = co->loop;
 
@@ -109,19 +58,24 @@ static void arm_at(struct co *co, uint64_t tick)
 		wheel_arm_slack(&l->wheel, &co->timer, tick, op_tick(l->opt.slack));
 }
 
-static uint64_t next_deadline(const struct co *co)
+static inline uint64_t next_deadline(const struct co *co)
 {
 	if (co->state == STATE_PARKED && co->wait.tick < co->nearest)
 		return co->wait.tick;
 	return co->nearest;
 }
 
-void whorl__arm(struct co *co)
+static inline void arm(struct co *co)
 {
 	uint64_t tick = next_deadline(co);
 
 	if (tick < co->tick || (tick == TICK_NEVER && tick != co->tick))
 		arm_at(co, tick);
+}
+
+void whorl__arm(struct co *co)
+{
+	arm(co);
 }
 
 /* The scope that has the nearest deadline. */
@@ -139,8 +93,10 @@ void whorl__expire(struct co *co, uint64_t tick)
 	uint64_t next;
 
 	while ((next = next_deadline(co)) <= tick)
-		if (next < co->nearest)
+		if (next < co->nearest) {
+			queue_warm(&co->loop->ready, co);
 			whorl__wake(co, co->rc);
+		}
 		else
 			whorl__cancel(due_scope(co), CO_CAUSE_DEADLINE, 0, NULL);
 }
@@ -183,9 +139,9 @@ void whorl__interrupt(struct co *co)
 static int requeue(struct co *co, enum co_state state)
 {
 	co->streak = 0;
-	whorl__arm(co);
-	whorl__make_ready(co);
 	co->state = (unsigned char)state;
+	arm(co);
+	queue_push(&co->loop->ready, co);
 	return switch_out(co);
 }
 

@@ -2,6 +2,7 @@
  *
  *	loop.c		opening, passes, waiting, shutdown; co_run
  *	clock.c		what time it is; the virtual clock
+ *	queue.h		the run queue
  *	park.c		the one way to stop and to be woken; timers of coroutines
  *	scope.c		the tree of scopes: deadlines, cancellation, what an end returns
  *	group.c		children: spawn into, wait for, outcome
@@ -200,7 +201,6 @@ enum co_state {
 struct co {
 	struct whorl__fiber *on;	/* where it goes on: its own fiber, or that of a generator
 					 * it is in */
-	struct co *next;		/* in the run queue, or among the free */
 	int rc;				/* what the call returns that it stopped in; while parked:
 					 * at its own deadline */
 	unsigned char state;		/* enum co_state */
@@ -214,6 +214,7 @@ struct co {
 	struct node *scope;		/* the innermost */
 	struct whorl__fiber fiber;
 	struct co_loop *loop;
+	struct co *next;		/* among the free */
 	struct home *home;		/* NULL once done */
 	struct group *group;		/* whose child it is */
 	struct link sibling;		/* among the live or the done of its group */
@@ -259,11 +260,15 @@ struct group {
 
 enum { LEVELS = 3 };			/* CO_PRIO_HIGH, NORMAL, LOW */
 
-struct run_queue {
-	struct co *first[LEVELS], **end[LEVELS];
-	unsigned occupied;		/* bit n: first[n] is not NULL */
+struct run_queue {			/* queue.h */
+	struct ring {			/* with room for all that live of its priority */
+		struct co **at;		/* NULL: no room yet */
+		size_t mask;		/* of room - 1, a power of two */
+		size_t head, tail;	/* count up; at[head & mask] is the first */
+		size_t members;		/* live coroutines of this priority */
+	} level[LEVELS];
+	unsigned occupied;		/* bit n: level[n] is not empty */
 	unsigned turn;			/* counts while more than one level wants to run */
-	size_t length;
 };
 
 struct co_loop {
@@ -302,6 +307,7 @@ struct co_loop {
 	struct pool *pool;		/* of threads for offloaded work */
 	size_t abroad;			/* pieces of it that are not back */
 	co_ns polled;			/* when descriptors were last looked at */
+	co_ns woke;			/* when the last wait ended */
 	struct co **chunks;		/* control blocks, CHUNK of them each */
 	size_t chunk_count, chunk_room;
 	struct co *free;
@@ -372,10 +378,7 @@ static inline struct wait *whorl__wait_for(struct co *co, const char *what, co_n
 WHORL__HIDDEN int whorl__park(struct co *co);
 WHORL__HIDDEN void whorl__wake(struct co *co, int result);
 WHORL__HIDDEN void whorl__interrupt(struct co *co);	/* it is cancelled */
-WHORL__HIDDEN void whorl__run_queue_init(struct run_queue *q);
 WHORL__HIDDEN void whorl__make_ready(struct co *co);
-/* Takes it from the queue; NULL: none, or the pass is over. */
-WHORL__HIDDEN struct co *whorl__next_ready(struct co_loop *l);
 /* Behind all that are ready; a cancellation point when it goes on. */
 WHORL__HIDDEN int whorl__yield(struct co *co);
 /* After its deadlines changed, while it does not run. */
