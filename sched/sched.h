@@ -400,7 +400,11 @@ static inline void *whorl__resume_value(const struct co *co)
 
 /* scope.c */
 WHORL__HIDDEN void whorl__node_root(struct node *n, struct node *parent, struct co *owner);
-WHORL__HIDDEN int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags,
+struct instant {		/* a deadline, and the time of the call that sets it */
+	co_ns now, abs;
+};
+#define WHORL__NO_DEADLINE ((struct instant){ 0, CO_FOREVER })
+WHORL__HIDDEN int whorl__begin(co_scope *s, struct group *group, struct instant at, unsigned flags,
 			       const void *site);
 /* 0: open, *out is its node; negative: an error, after misuse */
 enum { FIND_FRESH = 1, FIND_OVER, FIND_NO_NODE };

@@ -196,12 +196,13 @@ static void node_open(struct node *n, struct co *co, struct group *group, co_ns 
 
 /* 0: the scope is open, maybe cancelled. -ENOMEM: cancelled for want of a node. -EINVAL: refused
  * after misuse. */
-int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, const void *site)
+int whorl__begin(co_scope *s, struct group *group, struct instant at, unsigned flags,
+		 const void *site)
 {
 	struct co *co = whorl__self();
 	bool shield = flags & CO_SHIELD, due;
 	struct node *n;
-	co_ns now;
+	co_ns abs;
 
 	if (!s || !is_fresh(s))
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site,
@@ -209,13 +210,14 @@ int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, co
 	if (!co || (flags & ~CO_SHIELD))
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "begin of a scope %s",
 				     co ? "with an unknown flag" : "outside a coroutine");
-	now = abs == CO_FOREVER && s->magic_ == 0 ? 0 : whorl__clock(co->loop);
-	abs = first_deadline(s, abs, now);
+	if (s->magic_ == PRESET)
+		at.now = whorl__clock(co->loop);
+	abs = first_deadline(s, at.abs, at.now);
 	if (shield && abs == CO_FOREVER) {
 		s->magic_ = REFUSED;
 		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site, "a shield without an end");
 	}
-	due = abs <= now && abs != CO_FOREVER;
+	due = abs <= at.now && abs != CO_FOREVER;
 	n = node_get(co);
 	s->loop_ = co->loop->serial;
 	s->bits_ = shield ? BIT_SHIELD : 0;
@@ -236,7 +238,7 @@ int whorl__begin(co_scope *s, struct group *group, co_ns abs, unsigned flags, co
 	else if (s->kind_)
 		whorl__cancel(n, CO_CAUSE_EXPLICIT, s->err_, s->site_);
 	if (due)
-		expire_outward(n, now);
+		expire_outward(n, at.now);
 	return n == &co->home->spare ? -ENOMEM : 0;
 }
 
@@ -426,17 +428,28 @@ int co_scope_result(co_scope *s, int rc)
 			     "result of a scope that is open or was not begun");
 }
 
-static co_ns from_now(co_ns dur)
+/* The clock is read once at most: that costs more than the rest of a scope's life. */
+static struct instant at(co_ns abs)
 {
-	return dur == CO_FOREVER ? CO_FOREVER : sat_add(co_now(), dur);
+	return abs == CO_FOREVER ? WHORL__NO_DEADLINE : (struct instant){ co_now(), abs };
+}
+
+static struct instant from_now(co_ns dur)
+{
+	struct instant to = at(dur);
+
+	if (dur != CO_FOREVER)
+		to.abs = sat_add(to.now, dur);
+	return to;
 }
 
 /* As whorl__begin. */
-static int begin(co_scope *s, co_ns abs, unsigned flags, const void *frame, const void *site)
+static int begin(co_scope *s, struct instant at, unsigned flags, const void *frame,
+		 const void *site)
 {
 	if (whorl__self())
 		whorl__check_frames(whorl__self(), frame);
-	return whorl__begin(s, NULL, abs, flags, site);
+	return whorl__begin(s, NULL, at, flags, site);
 }
 
 FRAMED void co_scope_begin(co_scope *s, co_ns dur)
@@ -446,7 +459,7 @@ FRAMED void co_scope_begin(co_scope *s, co_ns dur)
 
 FRAMED void co_scope_begin_at(co_scope *s, co_ns abs, unsigned flags)
 {
-	begin(s, abs, flags, FRAME(), SITE());
+	begin(s, at(abs), flags, FRAME(), SITE());
 }
 
 FRAMED void co_scope_begin_shield(co_scope *s, co_ns dur)
@@ -504,22 +517,22 @@ static int preset(co_scope *s, co_ns when, uint8_t how)
 	return 0;
 }
 
-static int move(struct node *n, co_ns abs, const void *site)
+static int move(struct node *n, struct instant to, const void *site)
 {
-	co_ns now = co_now();
-
+	if (to.abs == CO_FOREVER)
+		to.now = co_now();
 	if (n->cause)
 		return -EALREADY;
-	if (n->shield && abs == CO_FOREVER)
+	if (n->shield && to.abs == CO_FOREVER)
 		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site,
 				     "a shield's deadline moved to no end");
-	if (n->deadline <= now) {
-		expire_outward(n, now);
+	if (n->deadline <= to.now) {
+		expire_outward(n, to.now);
 		return -EALREADY;
 	}
-	n->deadline = abs;
-	if (abs <= now) {
-		expire_outward(n, now);
+	n->deadline = to.abs;
+	if (to.abs <= to.now) {
+		expire_outward(n, to.now);
 		return 0;
 	}
 	refresh_nearest(n);
@@ -537,7 +550,7 @@ int co_scope_set_deadline(co_scope *s, co_ns abs)
 		return preset(s, abs, BIT_ABSOLUTE);
 	if (rc > 0)
 		return -ESRCH;
-	return rc < 0 ? rc : move(n, abs, SITE());
+	return rc < 0 ? rc : move(n, at(abs), SITE());
 }
 
 int co_scope_rearm(co_scope *s, co_ns dur)
