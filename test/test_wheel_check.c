@@ -147,9 +147,21 @@ START_TEST(check_finds_a_deadline_brought_forward_in_place)
 }
 END_TEST
 
-START_TEST(check_finds_a_due_timer_that_is_not_due)
+START_TEST(check_finds_a_mark_that_is_wrong)
 {
-	for (unsigned i = 0; i < LENGTH(sample.past) + LENGTH(sample.due); i++) {
+	struct wheel_timer *t;
+
+	for (unsigned i = 0; (t = sample_timer(i)) != NULL; i++) {
+		make_sample();
+		t->seq_ ^= 1;
+		must_be_found("mark", i);
+	}
+}
+END_TEST
+
+START_TEST(check_finds_a_past_timer_that_is_not_past)
+{
+	for (unsigned i = 0; i < LENGTH(sample.past); i++) {
 		make_sample();
 		sample_timer(i)->expires_ = 1001;
 		must_be_found("put off", i);
@@ -157,7 +169,7 @@ START_TEST(check_finds_a_due_timer_that_is_not_due)
 }
 END_TEST
 
-START_TEST(check_finds_due_timers_out_of_order)
+START_TEST(check_finds_a_run_out_of_order)
 {
 	make_sample();
 	sample.due[0].expires_ = 902;
@@ -167,7 +179,7 @@ START_TEST(check_finds_due_timers_out_of_order)
 	must_be_found("expires", 3);
 	make_sample();
 	sample.due[0].seq_ = sample.due[1].seq_;
-	sample.due[1].seq_--;
+	sample.due[1].seq_ -= 2;
 	must_be_found("seq", 0);
 }
 END_TEST
@@ -178,7 +190,7 @@ START_TEST(check_finds_an_arming_number_from_the_future)
 
 	for (unsigned i = 0; (t = sample_timer(i)) != NULL; i++) {
 		make_sample();
-		t->seq_ = sample.w.seq_ + 1;
+		t->seq_ += sample.w.seq_ + 2;
 		must_be_found("seq", i);
 	}
 }
@@ -248,8 +260,8 @@ END_TEST
 START_TEST(check_finds_a_list_head_that_was_lost)
 {
 	make_sample();
-	sample.w.due_ = NULL;
-	must_be_found("due", 0);
+	sample.w.run_ = NULL;
+	must_be_found("run", 0);
 	make_sample();
 	sample.w.past_ = NULL;
 	must_be_found("past", 0);
@@ -263,8 +275,8 @@ SUITE("wheel_check",
       check_finds_a_flipped_bit_in_the_link_back,
       check_finds_a_list_that_was_cut_or_made_a_ring,
       check_finds_a_deadline_brought_forward_in_place,
-      check_finds_a_due_timer_that_is_not_due,
-      check_finds_due_timers_out_of_order,
+      check_finds_a_mark_that_is_wrong, check_finds_a_past_timer_that_is_not_past,
+      check_finds_a_run_out_of_order,
       check_finds_an_arming_number_from_the_future,
       check_finds_a_wrong_count,
       check_finds_a_wrong_bit_of_the_occupied_slots,

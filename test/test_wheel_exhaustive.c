@@ -59,7 +59,9 @@ static uint64_t hash_world(void)
 	for (size_t i = 0; i < 2; i++) {
 		struct oracle_timer *truth = &u.world.truth[i];
 
-		u.world.timer[i].timer.seq_ = truth->order = truth->armed && swapped;
+		truth->order = truth->armed && swapped;
+		u.world.timer[i].timer.seq_ &= truth->armed; /* the mark */
+		u.world.timer[i].timer.seq_ |= truth->order << 1;
 		if (!truth->armed)
 			truth->expires = truth->due = 0;
 	}

@@ -15,18 +15,19 @@
  * it is not: neither changes what was said of the others. Emptying a slot that `now` has reached is
  * all the work there is:
  *
- *	sparse (up to BATCH)	what is due is sorted into the due list, the rest filed again
+ *	sparse (up to BATCH)	sorted into the run, from which pop takes the first that is due
  *	dense			all are filed again, at least one level lower
  *	dense, of level 0	one tick, nothing to divide: sorted by order of arming
  *
- * so a timer moves at most once per level. Two things are put off, because they then often need not
+ * so a timer moves at most once per level. The run may reach beyond `now`. What is armed then for a
+ * tick within it is filed like anything else, and merged into it when its slot is reached. Two things are put off, because they then often need not
  * be done at all: advance stores the time, and the slots that it passed are emptied when pop gets
  * to them; and a timer moved to a later tick stays where it lies, and is filed again when its slot
  * is emptied. Hence a timer may expire after the end of its slot, never before its start. This is
  * all that order rests on; docs/wheel.md has the proof.
  *
  * What was armed at now or earlier waits in the past list for the next advance, which sorts it into
- * the due list. */
+ * the run. */
 #include <whorl/wheel.h>
 
 #define SLOT_MASK	((unsigned)WHEEL_SLOTS - 1)
@@ -94,6 +95,12 @@ static bool before(const struct wheel_timer *a, const struct wheel_timer *b)
 	return a->expires_ != b->expires_ ? a->expires_ < b->expires_ : a->seq_ < b->seq_;
 }
 
+/* Of the run or the past list, where a later tick is not a mere store. */
+static bool outside_slots(const struct wheel_timer *t)
+{
+	return t->seq_ & 1;
+}
+
 static void link_at(struct wheel_timer **at, struct wheel_timer *t)
 {
 	t->next_ = *at;
@@ -109,7 +116,7 @@ static void file(struct wheel *w, struct wheel_timer *t)
 {
 	unsigned level = level_of(t->expires_ ^ w->cursor_);
 	unsigned slot = digit(t->expires_, level);
-	unsigned chain = w->count_ > WHEEL_MANY ? (unsigned)t->seq_ & (WHEEL_CHAINS - 1) : 0;
+	unsigned chain = w->count_ > WHEEL_MANY ? (unsigned)(t->seq_ >> 1) % WHEEL_CHAINS : 0;
 
 	link_at(&w->slot_[level][slot].chain[chain], t);
 	w->occupied_[level] |= UINT64_C(1) << slot;
@@ -275,15 +282,16 @@ static void sort_batch(struct wheel_timer *v[], unsigned n, unsigned level)
 	}
 }
 
-/* Merges a sorted list into the due list. */
-static void add_due(struct wheel *w, struct wheel_timer *list)
+/* Merges a sorted list into the run. */
+static void add_to_run(struct wheel *w, struct wheel_timer *list)
 {
-	struct wheel_timer **at = &w->due_;
+	struct wheel_timer **at = &w->run_;
 
 	while (list) {
 		struct wheel_timer *t = list;
 
 		list = t->next_;
+		t->seq_ |= 1;
 		while (*at && before(*at, t))
 			at = &(*at)->next_;
 		link_at(at, t);
@@ -293,25 +301,25 @@ static void add_due(struct wheel *w, struct wheel_timer *list)
 
 /* ------------------------------------------------------------------------------ emptying a slot */
 
-/* The whole slot is in `v`: what is due up to `limit`, a tick of the slot, goes to the due list. */
+/* The whole slot is in `v`; those that were moved beyond its `last` tick are filed again. */
 static void empty_sparse(struct wheel *w, struct wheel_timer *v[], unsigned n, unsigned level,
-			 uint64_t limit)
+			 uint64_t last)
 {
 	struct wheel_timer *list = NULL;
-	unsigned due = 0;
+	unsigned kept = 0;
 
-	w->cursor_ = limit;
+	w->cursor_ = last < w->now_ ? last : w->now_;
 	for (unsigned i = 0; i < n; i++)
-		if (v[i]->expires_ > limit)
+		if (v[i]->expires_ > last)
 			file(w, v[i]);
 		else
-			v[due++] = v[i];
-	sort_batch(v, due, level);
-	while (due > 0) {
-		v[--due]->next_ = list;
-		list = v[due];
+			v[kept++] = v[i];
+	sort_batch(v, kept, level);
+	while (kept > 0) {
+		v[--kept]->next_ = list;
+		list = v[kept];
 	}
-	add_due(w, list);
+	add_to_run(w, list);
 }
 
 /* One tick with too many timers to sort as a batch. */
@@ -329,7 +337,7 @@ static void empty_ties(struct wheel *w, struct wheel_timer *v[], unsigned n, str
 			list = t;
 		}
 	}
-	add_due(w, sort_list(list));
+	add_to_run(w, sort_list(list));
 }
 
 static void empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f,
@@ -362,7 +370,7 @@ static void collect(struct wheel *w, uint64_t bound)
 	while (n < WHEEL_BATCH && (t = draw(&f)) != NULL)
 		batch[n++] = t;
 	if (!f.chains)
-		empty_sparse(w, batch, n, level, last < w->now_ ? last : w->now_);
+		empty_sparse(w, batch, n, level, last);
 	else if (level > 0)
 		empty_dense(w, batch, n, &f, first);
 	else
@@ -410,21 +418,22 @@ void wheel_timer_init(struct wheel_timer *t)
 
 void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t expires)
 {
-	t->seq_ = ++w->seq_;
-	if (t->back_) {
-		/* In a slot, for it is not yet due, and moved later: a store. */
-		if (t->expires_ > w->now_ && expires >= t->expires_) {
-			if (t->expires_ == w->soonest_)
-				w->exact_ = false;
-			t->expires_ = expires;
-			return;
-		}
-		unlink_timer(w, t);
-	} else {
-		w->count_++;
+	bool store = t->back_ && !outside_slots(t) && expires >= t->expires_ && expires > w->now_;
+
+	t->seq_ = w->seq_ += 2;
+	if (store) {
+		if (t->expires_ == w->soonest_)
+			w->exact_ = false;
+		t->expires_ = expires;
+		return;
 	}
+	if (t->back_)
+		unlink_timer(w, t);
+	else
+		w->count_++;
 	t->expires_ = expires;
 	if (expires <= w->now_) {
+		t->seq_ |= 1;
 		link_at(&w->past_, t);
 		return;
 	}
@@ -473,13 +482,15 @@ uint64_t wheel_expires(const struct wheel_timer *t)
 
 uint64_t wheel_next(struct wheel *w)
 {
-	if (w->due_ || w->past_)
+	uint64_t first = w->run_ ? w->run_->expires_ : WHEEL_NEVER;
+
+	if (w->past_)
 		return w->now_;
-	if (!w->occupied_levels_)
-		return WHEEL_NEVER;
+	if (first <= w->now_ || !w->occupied_levels_ || first <= w->soonest_)
+		return first;
 	if (!w->exact_)
 		look(w);
-	return w->soonest_;
+	return w->soonest_ < first ? w->soonest_ : first;
 }
 
 void wheel_advance(struct wheel *w, uint64_t now)
@@ -491,7 +502,7 @@ void wheel_advance(struct wheel *w, uint64_t now)
 	w->now_ = now;
 	if (past) {
 		w->past_ = NULL;
-		add_due(w, sort_list(past));
+		add_to_run(w, sort_list(past));
 	}
 }
 
@@ -500,14 +511,13 @@ struct wheel_timer *wheel_pop(struct wheel *w)
 	struct wheel_timer *t;
 	uint64_t bound;
 
-	while (bound = w->due_ ? w->due_->expires_ : w->now_,
+	while (t = w->run_, bound = t && t->expires_ < w->now_ ? t->expires_ : w->now_,
 	       w->soonest_ <= bound && w->occupied_levels_)
 		collect(w, bound);
-	t = w->due_;
-	if (t) {
-		unlink_timer(w, t);
-		w->count_--;
-	}
+	if (!t || t->expires_ > w->now_)
+		return NULL;
+	unlink_timer(w, t);
+	w->count_--;
 	return t;
 }
 
@@ -523,10 +533,10 @@ size_t wheel_count(const struct wheel *w)
 
 /* ---------------------------------------------------------------------------------- the checker */
 
-/* Walks one list; adds its timers, all within [least, most], to *seen. Returns what is wrong, NULL
- * if nothing is. */
-static const char *check_list(const struct wheel *w, struct wheel_timer *const *head,
-			      uint64_t least, uint64_t most, size_t *seen)
+/* Walks one list; adds its timers, all at `least` or later, to *seen. Returns what is wrong, NULL if
+ * nothing is. */
+static const char *check_list(const struct wheel *w, struct wheel_timer *const *head, bool slot,
+			      uint64_t least, size_t *seen)
 {
 	struct wheel_timer *const *back = head;
 
@@ -537,9 +547,9 @@ static const char *check_list(const struct wheel *w, struct wheel_timer *const *
 			return "a timer does not point back to what points at it";
 		if (t->expires_ < least)
 			return "a timer lies in a slot that begins after it expires";
-		if (t->expires_ > most)
-			return "a timer is due or past that expires after now";
-		if (t->seq_ > w->seq_)
+		if (outside_slots(t) == slot)
+			return "a timer's mark does not say whether it is in a slot";
+		if (t->seq_ >> 1 > w->seq_ >> 1)
 			return "a timer has a number of arming that was never given";
 	}
 	return NULL;
@@ -557,8 +567,8 @@ static const char *check_slot(const struct wheel *w, unsigned level, unsigned sl
 	if (occupied && (level > 0 ? first <= w->cursor_ : first < w->cursor_))
 		return "a slot at the cursor or behind it is not empty";
 	for (unsigned i = 0; i < WHEEL_CHAINS; i++) {
-		wrong = check_list(w, &s->chain[i], first > w->soonest_ ? first : w->soonest_,
-				   UINT64_MAX, seen);
+		wrong = check_list(w, &s->chain[i], true,
+				   first > w->soonest_ ? first : w->soonest_, seen);
 		if (wrong)
 			return wrong;
 	}
@@ -583,12 +593,15 @@ static const char *check_wheel(const struct wheel *w)
 			if ((wrong = check_slot(w, level, slot, &seen)) != NULL)
 				return wrong;
 	}
-	if ((wrong = check_list(w, &w->due_, 0, w->now_, &seen)) != NULL ||
-	    (wrong = check_list(w, &w->past_, 0, w->now_, &seen)) != NULL)
+	if ((wrong = check_list(w, &w->run_, false, 0, &seen)) != NULL ||
+	    (wrong = check_list(w, &w->past_, false, 0, &seen)) != NULL)
 		return wrong;
-	for (const struct wheel_timer *t = w->due_; t && t->next_; t = t->next_)
+	for (const struct wheel_timer *t = w->run_; t && t->next_; t = t->next_)
 		if (before(t->next_, t))
-			return "the due list is out of order";
+			return "the run is out of order";
+	for (const struct wheel_timer *t = w->past_; t; t = t->next_)
+		if (t->expires_ > w->now_)
+			return "a timer is past that expires after now";
 	return seen == w->count_ ? NULL : "fewer timers in the lists than are counted";
 }
 

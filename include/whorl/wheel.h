@@ -66,7 +66,7 @@ struct wheel_timer {
 	struct wheel_timer *next_;
 	struct wheel_timer **back_;	/* what points here; NULL: not armed */
 	uint64_t expires_;
-	uint64_t seq_;			/* number of the arming, breaks ties */
+	uint64_t seq_;			/* number of the arming, breaks ties; odd: not in a slot */
 };
 
 struct wheel_slot_ {
@@ -79,7 +79,7 @@ struct wheel {
 	uint64_t soonest_;		/* no timer in a slot expires earlier */
 	uint64_t seq_;
 	size_t count_;
-	struct wheel_timer *due_;	/* in order */
+	struct wheel_timer *run_;	/* in order: those that come next */
 	struct wheel_timer *past_;	/* armed at now_ or earlier, since the last advance */
 	bool exact_;			/* soonest_ needs no second look */
 	uint64_t occupied_levels_;	/* bit n: occupied_[n] is not 0 */
