@@ -263,14 +263,15 @@ static void look_at_timers(struct co_loop *l)
 	}
 }
 
-/* Nobody can run: the one that waits for just this goes on, or else time goes on to the next
- * timer. */
+/* While nobody can run: what is due happens, then the one that waits for just this goes on, or else
+ * time goes on to the next timer. */
 static void jump(struct co_loop *l)
 {
-	while (!l->ready.occupied && l->abroad == 0) {
+	l->now = l->latest;
+	while (!l->ready.occupied) {
 		co_ns next = tick_time(wheel_next(&l->wheel));
 
-		if (l->settler) {
+		if (l->settler && next > l->latest) {
 			struct co *settler = l->settler;
 
 			l->settler = NULL;
@@ -327,13 +328,12 @@ static void pass(struct co_loop *l)
 	l->on = whorl__fiber_running();
 	l->stats.passes++;
 	mail = look_outside(l);
-	look_at_timers(l);
-	if (l->virtual_clock) {
-		if (!mail)
-			jump(l);
-		if (++l->quiet_passes == SPIN && l->ready.occupied)
-			report_spin(l);
-	}
+	if (l->virtual_clock && !mail && !l->ready.occupied && l->abroad == 0)
+		jump(l);
+	else
+		look_at_timers(l);
+	if (l->virtual_clock && ++l->quiet_passes == SPIN && l->ready.occupied)
+		report_spin(l);
 	l->budget = l->virtual_clock ? (unsigned)queue_length(&l->ready) : BUDGET;
 	first = next_ready(l);
 	if (first)
