@@ -170,7 +170,7 @@ static _Noreturn void finish(struct co *co, int rc)
 	co->state = STATE_DONE;
 	co->home = NULL;
 	l->stats.live--;
-	whorl__queue_leave(l, co->priority);
+	queue_leave(l, co->priority);
 	if (co->keep && co->group != &l->detached)
 		list_append(&co->group->done, &co->sibling);
 	else
@@ -260,6 +260,18 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what,
 	co->on = &co->fiber;
 }
 
+/* In a steady state that of the one that finished last. */
+static int take_stack(struct co_loop *l, size_t size, struct whorl__stack *out)
+{
+	if (l->last_stack.low && whorl__stack_again(&l->last_stack, size)) {
+		*out = l->last_stack;
+		l->last_stack.low = NULL;
+		return 0;
+	}
+	put_last_stack(l);
+	return whorl__stack_get(&l->stacks, size, out);
+}
+
 int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, struct co **out)
 {
 	const struct co_attr *attr = what->attr ? what->attr : &l->opt.attr;
@@ -271,13 +283,11 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	co = co_get(l);
 	if (!co)
 		return -ENOMEM;
-	put_last_stack(l);
-	rc = whorl__stack_get(&l->stacks,
-			      attr->stack_size ? attr->stack_size : l->opt.attr.stack_size,
-			      &co->fiber.stack);
+	rc = take_stack(l, attr->stack_size ? attr->stack_size : l->opt.attr.stack_size,
+			&co->fiber.stack);
 	if (rc < 0)
 		goto no_stack;
-	rc = whorl__queue_join(l, attr->priority);
+	rc = queue_join(l, attr->priority);
 	if (rc < 0)
 		goto no_room;
 	co_init(co, g, what, attr);

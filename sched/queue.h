@@ -117,9 +117,24 @@ static inline size_t queue_length(const struct run_queue *q)
 	return length;
 }
 
-/* For a coroutine that begins, and that ends. -ENOMEM. */
-WHORL__HIDDEN int whorl__queue_join(struct co_loop *l, int priority);
-WHORL__HIDDEN void whorl__queue_leave(struct co_loop *l, int priority);
+/* Twice the room, or the first. -ENOMEM. */
+WHORL__HIDDEN int whorl__queue_grow(struct co_loop *l, struct ring *r);
 WHORL__HIDDEN void whorl__queue_free(struct co_loop *l);
+
+/* For a coroutine that begins, and that ends. -ENOMEM. */
+static inline int queue_join(struct co_loop *l, int priority)
+{
+	struct ring *r = &l->ready.level[level_of(priority)];
+	int rc = r->members < r->room ? 0 : whorl__queue_grow(l, r);
+
+	if (rc == 0)
+		r->members++;
+	return rc;
+}
+
+static inline void queue_leave(struct co_loop *l, int priority)
+{
+	l->ready.level[level_of(priority)].members--;
+}
 
 #endif

@@ -236,6 +236,9 @@ struct co {
 	unsigned depth;			/* of nodes in use */
 	unsigned mutexes;		/* that it holds */
 };
+#if !WHORL__SANITIZED
+_Static_assert(sizeof(struct co) <= 368 && sizeof(struct node) <= 104, "a million of them count");
+#endif
 
 struct group {
 	struct node *node;
@@ -262,8 +265,8 @@ enum { LEVELS = 3 };			/* CO_PRIO_HIGH, NORMAL, LOW */
 
 struct run_queue {			/* queue.h */
 	struct ring {			/* with room for all that live of its priority */
-		struct co **at;		/* NULL: no room yet */
-		size_t mask;		/* of room - 1, a power of two */
+		struct co **at;
+		size_t room, mask;	/* a power of two, or 0; room - 1 */
 		size_t head, tail;	/* count up; at[head & mask] is the first */
 		size_t members;		/* live coroutines of this priority */
 	} level[LEVELS];

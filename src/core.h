@@ -99,6 +99,9 @@ WHORL__HIDDEN void whorl__stack_pool_fini(struct whorl__stack_pool *pool);
 WHORL__HIDDEN int whorl__stack_get(struct whorl__stack_pool *pool, size_t size,
 				   struct whorl__stack *out);
 WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack);
+/* Whether a get of that size may as well have this one, which its owner will not use any more: if
+ * so, it is the new owner's, without the way through the pool. */
+WHORL__HIDDEN bool whorl__stack_again(const struct whorl__stack *stack, size_t size);
 /* 64-byte aligned; the record lies below it. */
 WHORL__HIDDEN char *whorl__stack_top(const struct whorl__stack *stack);
 /* Bytes below the top ever written, by whoever had the stack so far; at most `size`. */

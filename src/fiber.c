@@ -193,10 +193,12 @@ static void swap_env(const struct whorl__fiber *f)
 /* What comes before the stub. */
 static void leave(struct whorl__fiber *from, struct whorl__fiber *to)
 {
-	if ((from->flags & WHORL__FIBER_CANARY) != 0 && !whorl__stack_intact(&from->stack))
-		whorl__overflow_report(from, "wrote below");
-	swap_env(from);
-	swap_env(to);
+	if ((from->flags | to->flags) != 0) {
+		if ((from->flags & WHORL__FIBER_CANARY) != 0 && !whorl__stack_intact(&from->stack))
+			whorl__overflow_report(from, "wrote below");
+		swap_env(from);
+		swap_env(to);
+	}
 	whorl__fiber_current = to;
 }
 

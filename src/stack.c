@@ -189,12 +189,17 @@ static size_t stride(unsigned size_class)
 	return round_up(WHORL__GUARD_SIZE + usable(size_class) + WHORL__STACK_RECORD, page_size());
 }
 
+static size_t wanted(size_t size)
+{
+	size = size == 0 ? BY_DEFAULT : size;
+	return size < LEAST ? LEAST : size;
+}
+
 static unsigned size_class(size_t size)
 {
 	unsigned n = 0;
 
-	size = size == 0 ? BY_DEFAULT : size;
-	size = size < LEAST ? LEAST : size;
+	size = wanted(size);
 	while (n < WHORL__STACK_CLASSES && usable(n) < size)
 		n++;
 	return n;
@@ -323,6 +328,16 @@ int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, struct whorl__
 	pool->in_use[out->guard]++;
 	tell_sanitizer(out, true);
 	return 0;
+}
+
+bool whorl__stack_again(const struct whorl__stack *stack, size_t size)
+{
+	size = wanted(size);
+	if (size > stack->size || (size <= stack->size / 2 && stack->size > SMALLEST))
+		return false;
+	tell_sanitizer(stack, false);
+	tell_sanitizer(stack, true);
+	return true;
 }
 
 void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack)
