@@ -36,7 +36,7 @@ for path in "$srcdir"/include/whorl/*.h; do
 	done
 	[ -n "$CXX" ] || skip "$header in C++" 'no C++ compiler'
 	for compiler in $(present "$CXX" g++ clang++); do
-		for standard in c++17 c++20; do
+		for standard in c++11 c++17 c++20; do
 			try "$header as $standard by $compiler" \
 				compiles "$compiler" c++ $standard "$header"
 		done

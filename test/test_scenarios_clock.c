@@ -197,8 +197,15 @@ static int notes_after_minutes(void *minutes)
 	return rc;
 }
 
-/* four sleepers, a suspend of an hour, and enough switches that the loop must have seen the
- * time (C20) */
+/* A suspend, and then enough switches that the loop must have seen the time (C20). */
+static void suspend_for(int minutes)
+{
+	boot_jump += 60 * minutes;
+	for (int i = 0; i < 200; i++)
+		IS(co_yield_now(), 0);
+}
+
+/* four sleepers, a suspend of an hour */
 static int suspend_for_an_hour(void *order)
 {
 	co_group g;
@@ -209,9 +216,7 @@ static int suspend_for_an_hour(void *order)
 	spawn(&g, notes_after_minutes, num(70));
 	spawn(&g, notes_after_minutes, num(20));
 	IS(co_yield_now(), 0);
-	boot_jump += 3600;
-	for (int i = 0; i < 200; i++)
-		IS(co_yield_now(), 0);
+	suspend_for(60);
 	ck_assert_str_eq(notes(), order);
 	IS(co_group_cancel(&g, 0), 0);
 	IS(co_group_end(&g, 0), 0);
@@ -234,6 +239,70 @@ START_TEST(S237_boottime_option)
 }
 END_TEST
 
+/* A ticker of ten minutes, the first tick after five, and what came of it. */
+struct beat {
+	enum co_tick_mode mode;
+	int ticks;
+	uint64_t missed;
+};
+
+static int counts_ticks(void *arg)
+{
+	struct beat *b = arg;
+	uint64_t missed;
+	co_ticker t;
+	int rc;
+
+	IS(co_ticker_init(&t, co_now() + CO_SEC(300), CO_SEC(600), b->mode), 0);
+	while ((rc = co_ticker_wait(&t, &missed)) == 0) {
+		b->ticks++;
+		b->missed += missed;
+	}
+	return rc;
+}
+
+/* A suspend of an hour, then one of seven minutes. The tickers that are late at 60 go on at 65 or,
+ * with DELAY, at 70. If the clock does not count it, none ticks. */
+static int suspend_tickers(void *counted)
+{
+	static const int after_60[] = { 1, 6, 1 }, after_67[] = { 2, 7, 1 }, missed[] = { 5, 0, 0 };
+	struct beat beat[] = {
+		{ .mode = CO_TICK_SKIP }, { .mode = CO_TICK_BURST }, { .mode = CO_TICK_DELAY }
+	};
+	int once = counted != NULL;
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	for (size_t i = 0; i < LENGTH(beat); i++)
+		spawn(&g, counts_ticks, &beat[i]);
+	IS(co_yield_now(), 0);
+	suspend_for(60);
+	for (size_t i = 0; i < LENGTH(beat); i++)
+		IS(beat[i].ticks, once * after_60[i]);
+	suspend_for(7);
+	for (size_t i = 0; i < LENGTH(beat); i++) {
+		IS(beat[i].ticks, once * after_67[i]);
+		ck_assert_uint_eq(beat[i].missed, (uint64_t)(once * missed[i]));
+	}
+	IS(co_group_cancel(&g, 0), 0);
+	return co_group_end(&g, 0);
+}
+
+/* C36, C37, REAL */
+START_TEST(S237_tickers_follow_their_mode)
+{
+	struct co_options opt = { .clock = CO_CLOCK_BOOTTIME };
+	int code = -1;
+
+	IS(co_run(suspend_tickers, num(1), &opt, &code), 0);
+	IS(code, 0);
+	opt.clock = CO_CLOCK_MONOTONIC;
+	IS(co_run(suspend_tickers, NULL, &opt, &code), 0);
+	IS(code, 0);
+}
+END_TEST
+
 SUITE("scenarios-clock", S227_no_jump_while_someone_is_runnable, S230_no_backward_jump,
       S231_advance_runs_timers_in_order, S233_stall_is_one_late_batch, S234_deterministic,
-      S236_monotonic_by_default, S237_boottime_option)
+      S236_monotonic_by_default, S237_boottime_option,
+      S237_tickers_follow_their_mode)
