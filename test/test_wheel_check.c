@@ -226,6 +226,24 @@ START_TEST(check_finds_a_wrong_bit_of_the_occupied_slots)
 }
 END_TEST
 
+START_TEST(check_finds_a_slot_that_cannot_be_divided_ahead)
+{
+	for (size_t index = 0; index <= LENGTH(sample.w.slot_); index++) {
+		const struct wheel_slot_ *s = &sample.w.slot_[index];
+
+		make_sample();
+		if (index / WHEEL_SLOTS > 1 && index < LENGTH(sample.w.slot_) - WHEEL_SLOTS &&
+		    s->chain[0])
+			continue;
+		sample.w.ahead_ = index;
+		must_be_found("ahead", (unsigned)index);
+	}
+	make_sample();
+	sample.w.occupied_ahead_ = 1;
+	must_be_found("row ahead", 0);
+}
+END_TEST
+
 START_TEST(check_finds_clocks_that_contradict_each_other)
 {
 	make_sample();
@@ -242,18 +260,17 @@ END_TEST
 
 START_TEST(check_finds_a_slot_that_lost_its_timers)
 {
-	for (unsigned level = 0; level < WHEEL_LEVELS; level++)
-		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++) {
-			bool held = false;
+	for (unsigned slot = 0; slot < LENGTH(sample.w.slot_); slot++) {
+		bool held = false;
 
-			make_sample();
-			for (unsigned c = 0; c < WHEEL_CHAINS; c++) {
-				held = held || sample.w.slot_[level][slot].chain[c] != NULL;
-				sample.w.slot_[level][slot].chain[c] = NULL;
-			}
-			if (held)
-				must_be_found("emptied", 64 * level + slot);
+		make_sample();
+		for (unsigned c = 0; c < WHEEL_CHAINS; c++) {
+			held = held || sample.w.slot_[slot].chain[c] != NULL;
+			sample.w.slot_[slot].chain[c] = NULL;
 		}
+		if (held)
+			must_be_found("emptied", slot);
+	}
 }
 END_TEST
 
@@ -275,7 +292,9 @@ SUITE("wheel_check",
       check_finds_a_flipped_bit_in_the_link_back,
       check_finds_a_list_that_was_cut_or_made_a_ring,
       check_finds_a_deadline_brought_forward_in_place,
-      check_finds_a_mark_that_is_wrong, check_finds_a_past_timer_that_is_not_past,
+      check_finds_a_mark_that_is_wrong,
+      check_finds_a_slot_that_cannot_be_divided_ahead,
+      check_finds_a_past_timer_that_is_not_past,
       check_finds_a_run_out_of_order,
       check_finds_an_arming_number_from_the_future,
       check_finds_a_wrong_count,

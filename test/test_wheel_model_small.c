@@ -3,4 +3,6 @@
 #define WHEEL_MANY 4
 #define WHEEL_BATCH 4
 #define WHEEL_LOOK 2
+#define WHEEL_AHEAD 4
+#define WHEEL_STEP 2
 #include "test_wheel_model.c"

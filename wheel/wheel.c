@@ -19,23 +19,29 @@
  *	dense			all are filed again, at least one level lower
  *	dense, of level 0	one tick, nothing to divide: sorted by order of arming
  *
- * so a timer moves at most once per level. The run may reach beyond `now`. What is armed then for a
- * tick within it is filed like anything else, and merged into it when its slot is reached. Two things are put off, because they then often need not
- * be done at all: advance stores the time, and the slots that it passed are emptied when pop gets
- * to them; and a timer moved to a later tick stays where it lies, and is filed again when its slot
- * is emptied. Hence a timer may expire after the end of its slot, never before its start. This is
- * all that order rests on; docs/wheel.md has the proof.
+ * so a timer moves at most once per level. The run may reach beyond `now`. What is armed then for
+ * a tick within it is filed like anything else, and merged into it when its slot is reached. Two
+ * things are put off, because they then often need not be done at all: advance stores the time,
+ * and the slots that it passed are emptied when pop gets to them; and a timer moved to a later
+ * tick stays where it lies, and is filed again when its slot is emptied. Hence a timer may expire
+ * after the end of its slot, never before its start. This is all that order rests on;
+ * docs/wheel.md has the proof.
+ *
+ * To divide a dense slot of a million timers takes a while. So the slot that comes next is divided
+ * ahead of time, some timers in each advance, into a row of its own, which becomes that of the
+ * level below when the slot is reached.
  *
  * What was armed at now or earlier waits in the past list for the next advance, which sorts it into
  * the run. */
 #include <whorl/wheel.h>
 
+#define ROW_AHEAD	((size_t)(WHEEL_LEVELS - 1) * WHEEL_SLOTS + WHEEL_TOP_SLOTS)
 #define SLOT_MASK	((unsigned)WHEEL_SLOTS - 1)
 #define TICK_BITS	(WHEEL_SLOT_BITS * WHEEL_LEVELS < 64 ? WHEEL_SLOT_BITS * WHEEL_LEVELS : 64)
 #define LAST_TICK	(UINT64_MAX >> (64 - TICK_BITS))
 #define EINVAL_		22		/* a freestanding program has no <errno.h> */
 
-/* The three may be set lower, so that tests reach every case with few timers. */
+/* These may be set lower, so that tests reach every case with few timers. */
 #ifndef WHEEL_BATCH
 /* a slot of up to this many is sorted, a fuller one divided */
 #define WHEEL_BATCH	128
@@ -47,6 +53,14 @@
 #ifndef WHEEL_LOOK
 /* wheel_next looks at this many timers for the first of a slot */
 #define WHEEL_LOOK	64
+#endif
+#ifndef WHEEL_AHEAD
+/* a slot of fewer timers is not worth dividing ahead */
+#define WHEEL_AHEAD	4096
+#endif
+#ifndef WHEEL_STEP
+/* so many of them are moved in an advance */
+#define WHEEL_STEP	512
 #endif
 #ifndef WHEEL_FILED
 #define WHEEL_FILED(timer) ((void)0)	/* for tests that count the moves of a timer */
@@ -90,6 +104,11 @@ static uint64_t slot_first(const struct wheel *w, unsigned level, unsigned slot)
 	return high | (uint64_t)slot << (level * WHEEL_SLOT_BITS);
 }
 
+static size_t index_of(unsigned level, unsigned slot)
+{
+	return (size_t)level * WHEEL_SLOTS + slot;
+}
+
 static bool before(const struct wheel_timer *a, const struct wheel_timer *b)
 {
 	return a->expires_ != b->expires_ ? a->expires_ < b->expires_ : a->seq_ < b->seq_;
@@ -117,10 +136,16 @@ static void file(struct wheel *w, struct wheel_timer *t)
 	unsigned level = level_of(t->expires_ ^ w->cursor_);
 	unsigned slot = digit(t->expires_, level);
 	unsigned chain = w->count_ > WHEEL_MANY ? (unsigned)(t->seq_ >> 1) % WHEEL_CHAINS : 0;
+	size_t index = index_of(level, slot);
 
-	link_at(&w->slot_[level][slot].chain[chain], t);
 	w->occupied_[level] |= UINT64_C(1) << slot;
 	w->occupied_levels_ |= UINT64_C(1) << level;
+	if (index == w->ahead_) {
+		slot = digit(t->expires_, level - 1);
+		index = ROW_AHEAD + slot;
+		w->occupied_ahead_ |= UINT64_C(1) << slot;
+	}
+	link_at(&w->slot_[index].chain[chain], t);
 	WHEEL_FILED(t);
 }
 
@@ -139,18 +164,33 @@ static bool slot_is_empty(const struct wheel_slot_ *s)
 	return true;
 }
 
+/* The lists of a slot became empty. One that is divided ahead has more in its row. */
+static void left_empty(struct wheel *w, size_t index)
+{
+	if (index >= ROW_AHEAD) {
+		w->occupied_ahead_ &= ~(UINT64_C(1) << (index - ROW_AHEAD));
+		index = w->ahead_;
+	}
+	if (index == w->ahead_) {
+		if (w->occupied_ahead_ || !slot_is_empty(&w->slot_[index]))
+			return;
+		w->ahead_ = SIZE_MAX;
+	}
+	mark_empty(w, (unsigned)(index / WHEEL_SLOTS), (unsigned)(index % WHEEL_SLOTS));
+}
+
 /* Takes an armed timer out of whichever list it is in. */
 static void unlink_timer(struct wheel *w, struct wheel_timer *t)
 {
 	/* huge: not a chain's head */
 	size_t at = (size_t)((uintptr_t)t->back_ - (uintptr_t)w->slot_);
-	unsigned index = (unsigned)(at / sizeof(struct wheel_slot_));
+	size_t index = at / sizeof(struct wheel_slot_);
 
 	*t->back_ = t->next_;
 	if (t->next_)
 		t->next_->back_ = t->back_;
-	else if (at < sizeof w->slot_ && slot_is_empty(&w->slot_[0][0] + index))
-		mark_empty(w, index / WHEEL_SLOTS, index % WHEEL_SLOTS);
+	else if (at < sizeof w->slot_ && slot_is_empty(&w->slot_[index]))
+		left_empty(w, index);
 	t->back_ = NULL;
 	if (t->expires_ == w->soonest_)
 		w->exact_ = false;
@@ -171,17 +211,14 @@ struct feed {
 	unsigned chains, turn;
 };
 
-static void feed_from(struct feed *f, struct wheel *w, unsigned level, unsigned slot)
+static void feed_from(struct feed *f, struct wheel_slot_ *s)
 {
-	struct wheel_slot_ *s = &w->slot_[level][slot];
-
 	f->chains = f->turn = 0;
 	for (unsigned i = 0; i < WHEEL_CHAINS; i++) {
 		if (s->chain[i])
 			f->chain[f->chains++] = s->chain[i];
 		s->chain[i] = NULL;
 	}
-	mark_empty(w, level, slot);
 }
 
 static struct wheel_timer *draw(struct feed *f)
@@ -340,14 +377,85 @@ static void empty_ties(struct wheel *w, struct wheel_timer *v[], unsigned n, str
 	add_to_run(w, sort_list(list));
 }
 
-static void empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f,
-			uint64_t first)
+/* Returns how many there were. */
+static size_t empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, struct feed *f,
+			  uint64_t first)
 {
 	struct wheel_timer *t;
+	size_t filed = 0;
 
 	w->cursor_ = first;
-	while ((t = n > 0 ? v[--n] : draw(f)) != NULL)
+	for (; (t = n > 0 ? v[--n] : draw(f)) != NULL; filed++)
 		file(w, t);
+	return filed;
+}
+
+/* ------------------------------------------------------------------------------ the row ahead */
+
+/* A slot of this level was divided that had so many timers: the next one probably has as many, and
+ * that of the level above 64 times as many. */
+static void look_ahead(struct wheel *w, unsigned level, size_t timers)
+{
+	uint64_t above;
+
+	if (timers < WHEEL_AHEAD)
+		level++;
+	above = w->occupied_levels_ & (UINT64_MAX << level);
+	if (w->ahead_ != SIZE_MAX || timers * WHEEL_SLOTS < WHEEL_AHEAD || !above)
+		return;
+	level = lowest_bit(above);
+	if (level > 1)
+		w->ahead_ = index_of(level, lowest_bit(w->occupied_[level]));
+}
+
+/* Moves up to so many timers from the slot to its row. */
+static void divide_ahead(struct wheel *w, size_t most)
+{
+	size_t index = w->ahead_;
+	struct wheel_slot_ *s = &w->slot_[index];
+	struct wheel_timer *t;
+	struct feed f;
+
+	feed_from(&f, s);
+	while (most-- > 0 && (t = draw(&f)) != NULL)
+		file(w, t);
+	while (f.chains-- > 0) {
+		s->chain[f.chains] = f.chain[f.chains];
+		s->chain[f.chains]->back_ = &s->chain[f.chains];
+	}
+	if (slot_is_empty(s))
+		left_empty(w, index);
+}
+
+/* The slot is the first of all, and reached: its row becomes that of the level below, which is
+ * empty. Of that the first slot is divided too, as the cursor is in it. */
+static void enter_row_ahead(struct wheel *w, unsigned level, unsigned slot, uint64_t first)
+{
+	struct feed f;
+
+	divide_ahead(w, SIZE_MAX);
+	if (w->ahead_ == SIZE_MAX)
+		return;
+	w->ahead_ = SIZE_MAX;
+	w->cursor_ = first;
+	mark_empty(w, level--, slot);
+	feed_from(&f, &w->slot_[ROW_AHEAD]);
+	for (uint64_t left = w->occupied_ahead_ & ~UINT64_C(1); left; left &= left - 1) {
+		struct wheel_slot_ *from = &w->slot_[ROW_AHEAD + lowest_bit(left)];
+		struct wheel_slot_ *to = &w->slot_[index_of(level, lowest_bit(left))];
+
+		*to = *from;
+		for (unsigned i = 0; i < WHEEL_CHAINS; i++) {
+			if (to->chain[i])
+				to->chain[i]->back_ = &to->chain[i];
+			from->chain[i] = NULL;
+		}
+		w->occupied_[level] |= UINT64_C(1) << lowest_bit(left);
+		w->occupied_levels_ |= UINT64_C(1) << level;
+	}
+	w->occupied_ahead_ = 0;
+	empty_dense(w, NULL, 0, &f, first);
+	look_ahead(w, level + 1, WHEEL_AHEAD);
 }
 
 /* Empties the lowest slot if it begins at `bound` (<= now) or before; in any case soonest_ grows or
@@ -366,39 +474,45 @@ static void collect(struct wheel *w, uint64_t bound)
 		w->soonest_ = first;
 		return;
 	}
-	feed_from(&f, w, level, slot);
-	while (n < WHEEL_BATCH && (t = draw(&f)) != NULL)
-		batch[n++] = t;
-	if (!f.chains)
-		empty_sparse(w, batch, n, level, last);
-	else if (level > 0)
-		empty_dense(w, batch, n, &f, first);
-	else
-		empty_ties(w, batch, n, &f, first);
+	if (index_of(level, slot) == w->ahead_) {
+		enter_row_ahead(w, level, slot, first);
+	} else {
+		feed_from(&f, &w->slot_[index_of(level, slot)]);
+		mark_empty(w, level, slot);
+		while (n < WHEEL_BATCH && (t = draw(&f)) != NULL)
+			batch[n++] = t;
+		if (!f.chains)
+			empty_sparse(w, batch, n, level, last);
+		else if (level > 0)
+			look_ahead(w, level, empty_dense(w, batch, n, &f, first));
+		else
+			empty_ties(w, batch, n, &f, first);
+	}
 	w->soonest_ = w->occupied_levels_ ? lowest_slot(w, &level, &slot) : UINT64_MAX;
 }
 
-/* A second look at the first slot: exact if it has few timers, else its first tick. Timers beyond
- * the slot's end were moved later, and other slots may come before them. */
+/* A second look at the first slot: exact if it has few timers, else its first tick, and so if they
+ * are in the row ahead. Timers beyond the slot's end were moved later, and other slots may come
+ * before them. */
 static void look(struct wheel *w)
 {
 	unsigned level, slot, seen = 0;
 	uint64_t first = lowest_slot(w, &level, &slot), last = first | slot_range(level);
 	uint64_t least = last < UINT64_MAX ? last + 1 : UINT64_MAX;
-	const struct wheel_slot_ *s = &w->slot_[level][slot];
+	const struct wheel_slot_ *s = &w->slot_[index_of(level, slot)];
+	bool many = index_of(level, slot) == w->ahead_;
 
 	w->exact_ = true;
-	for (unsigned i = 0; i < WHEEL_CHAINS; i++)
-		for (const struct wheel_timer *t = s->chain[i]; t; t = t->next_) {
-			if (seen++ == WHEEL_LOOK) {
-				if (w->soonest_ < first)
-					w->soonest_ = first;
-				return;
-			}
+	for (unsigned i = 0; i < WHEEL_CHAINS && !many; i++)
+		for (const struct wheel_timer *t = s->chain[i]; t && !many; t = t->next_) {
+			many = seen++ == WHEEL_LOOK;
 			if (t->expires_ < least)
 				least = t->expires_;
 		}
-	w->soonest_ = least;
+	if (!many)
+		w->soonest_ = least;
+	else if (w->soonest_ < first)
+		w->soonest_ = first;
 }
 
 /* -------------------------------------------------------------------------------- the interface */
@@ -409,6 +523,7 @@ void wheel_init(struct wheel *w, uint64_t now)
 						 * first */
 	w->now_ = w->cursor_ = now;
 	w->soonest_ = UINT64_MAX;
+	w->ahead_ = SIZE_MAX;
 }
 
 void wheel_timer_init(struct wheel_timer *t)
@@ -504,6 +619,8 @@ void wheel_advance(struct wheel *w, uint64_t now)
 		w->past_ = NULL;
 		add_to_run(w, sort_list(past));
 	}
+	if (w->ahead_ != SIZE_MAX)
+		divide_ahead(w, WHEEL_STEP);
 }
 
 struct wheel_timer *wheel_pop(struct wheel *w)
@@ -533,8 +650,13 @@ size_t wheel_count(const struct wheel *w)
 
 /* ---------------------------------------------------------------------------------- the checker */
 
-/* Walks one list; adds its timers, all at `least` or later, to *seen. Returns what is wrong, NULL if
- * nothing is. */
+static unsigned slots_of(unsigned level)
+{
+	return level < WHEEL_LEVELS - 1 ? WHEEL_SLOTS : WHEEL_TOP_SLOTS;
+}
+
+/* Walks one list; adds its timers, all at `least` or later, to *seen. Returns what is wrong, NULL
+ * if nothing is. */
 static const char *check_list(const struct wheel *w, struct wheel_timer *const *head, bool slot,
 			      uint64_t least, size_t *seen)
 {
@@ -555,17 +677,11 @@ static const char *check_list(const struct wheel *w, struct wheel_timer *const *
 	return NULL;
 }
 
-static const char *check_slot(const struct wheel *w, unsigned level, unsigned slot, size_t *seen)
+static const char *check_chains(const struct wheel *w, const struct wheel_slot_ *s, uint64_t first,
+				size_t *seen)
 {
-	bool occupied = w->occupied_[level] >> slot & 1;
-	const struct wheel_slot_ *s = &w->slot_[level][slot];
-	uint64_t first = slot_first(w, level, slot);
 	const char *wrong;
 
-	if (occupied == slot_is_empty(s))
-		return "an occupancy bit disagrees with its slot";
-	if (occupied && (level > 0 ? first <= w->cursor_ : first < w->cursor_))
-		return "a slot at the cursor or behind it is not empty";
 	for (unsigned i = 0; i < WHEEL_CHAINS; i++) {
 		wrong = check_list(w, &s->chain[i], true,
 				   first > w->soonest_ ? first : w->soonest_, seen);
@@ -573,6 +689,41 @@ static const char *check_slot(const struct wheel *w, unsigned level, unsigned sl
 			return wrong;
 	}
 	return NULL;
+}
+
+static const char *check_row_ahead(const struct wheel *w, uint64_t first, unsigned level,
+				   size_t *seen)
+{
+	const char *wrong = NULL;
+
+	for (unsigned slot = 0; slot < WHEEL_SLOTS && !wrong; slot++) {
+		const struct wheel_slot_ *s = &w->slot_[ROW_AHEAD + slot];
+
+		if ((w->occupied_ahead_ >> slot & 1) == slot_is_empty(s))
+			return "an occupancy bit of the row ahead disagrees with its slot";
+		wrong = check_chains(w, s, first | (uint64_t)slot << (level * WHEEL_SLOT_BITS),
+				     seen);
+	}
+	return wrong;
+}
+
+static const char *check_slot(const struct wheel *w, unsigned level, unsigned slot, size_t *seen)
+{
+	bool occupied = w->occupied_[level] >> slot & 1;
+	size_t index = index_of(level, slot);
+	bool ahead = index == w->ahead_;
+	uint64_t first = slot_first(w, level, slot);
+	const char *wrong = NULL;
+
+	if (occupied != (!slot_is_empty(&w->slot_[index]) || (ahead && w->occupied_ahead_)))
+		return "an occupancy bit disagrees with its slot";
+	if (ahead && !occupied)
+		return "a slot that is empty is divided ahead";
+	if (occupied && (level > 0 ? first <= w->cursor_ : first < w->cursor_))
+		return "a slot at the cursor or behind it is not empty";
+	if (ahead)
+		wrong = check_row_ahead(w, first, level - 1, seen);
+	return wrong ? wrong : check_chains(w, &w->slot_[index], first, seen);
 }
 
 static const char *check_wheel(const struct wheel *w)
@@ -584,12 +735,15 @@ static const char *check_wheel(const struct wheel *w)
 		return "the cursor is ahead of now";
 	if (w->occupied_levels_ >> WHEEL_LEVELS)
 		return "a bit is set of a level that there is not";
+	if (w->ahead_ == SIZE_MAX ? w->occupied_ahead_ != 0
+				  : w->ahead_ < index_of(2, 0) || w->ahead_ >= ROW_AHEAD)
+		return "no such slot can be divided ahead";
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
 		if ((w->occupied_levels_ >> level & 1) != (w->occupied_[level] != 0))
 			return "the bits of the levels disagree with those of the slots";
-		if (WHEEL_SLOTS < 64 && w->occupied_[level] >> (WHEEL_SLOTS & 63))
+		if (slots_of(level) < 64 && w->occupied_[level] >> (slots_of(level) & 63))
 			return "a bit is set of a slot that there is not";
-		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
+		for (unsigned slot = 0; slot < slots_of(level); slot++)
 			if ((wrong = check_slot(w, level, slot, &seen)) != NULL)
 				return wrong;
 	}
