@@ -21,12 +21,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#ifdef WHORL_CHECK_MINI
+#ifdef WHORL_SWEEP
+#include "sweep.h"
+#elif defined(WHORL_CHECK_MINI)
 #include "check_mini.h"
 #else
 #include <check.h>
 #endif
 
+#ifndef SUITE
 #define SUITE(name, ...)								\
 	int main(void)									\
 	{										\
@@ -61,6 +64,7 @@ static inline int suite_main_(const char *name, const TTest *const *tests, size_
 	return failed != 0;
 }
 #endif
+#endif /* SUITE */
 
 /* The next of a sequence of 64 random bits. `state`: where it stands, any number to begin with.
  * This is SplitMix64: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number
