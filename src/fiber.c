@@ -17,6 +17,7 @@
 #include "frame.h"
 #if WHORL__ASAN
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #elif WHORL__TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -57,7 +58,8 @@ static void depart(struct whorl__fiber *from, bool ends, const struct whorl__fib
 	__sanitizer_start_switch_fiber(ends ? NULL : &from->fake_stack, to->asan_low, to->asan_size);
 }
 
-/* Also learns the bounds of the thread's own stack, which is the first to be left. */
+/* Also learns the bounds of the thread's own stack, which is the first to be left. LeakSanitizer
+ * takes the stack that runs for the thread's only one: the thread's own is named to it meanwhile. */
 static void arrive(struct whorl__fiber *self)
 {
 	const void *low;
@@ -67,7 +69,10 @@ static void arrive(struct whorl__fiber *self)
 	if (left->stack.low == NULL) {
 		left->asan_low = low;
 		left->asan_size = size;
+		__lsan_register_root_region(low, size);
 	}
+	if (self->stack.low == NULL)
+		__lsan_unregister_root_region(self->asan_low, self->asan_size);
 }
 
 /* Pretends to go there and to leave it for ever. */
