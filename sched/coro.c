@@ -248,7 +248,6 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what,
 	list_init(&co->joiners);
 	co->start = NULL;
 	co->group = g;
-	co->admitted = NULL;
 	co->local = NULL;
 	co->priority = (signed char)attr->priority;
 	co->keep = co->was_cancelled = co->stormed = false;

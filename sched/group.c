@@ -192,7 +192,10 @@ static int spawn(co_group *user, const struct spawn *what, co_ref *out)
 	struct co *co;
 	int rc = spawn_into(user, what, &co);
 
-	if (rc == 0 && out) {
+	if (!out)
+		return rc;
+	*out = (co_ref){ 0 };
+	if (rc == 0) {
 		co->keep = true;
 		*out = whorl__ref(co);
 	}
@@ -305,7 +308,7 @@ FRAMED void co_group_begin(co_group *user, enum co_group_mode mode)
 	}
 }
 
-/* A child may spawn another between the wake and the next turn of the owner. */
+/* Who is no child may spawn another between the wake and the next turn of the owner. */
 void whorl__group_drain(struct group *g, struct co *owner)
 {
 	while (g->running > 0) {
@@ -444,7 +447,6 @@ struct start {
 	struct co *co;			/* who waits */
 	int64_t value;
 	bool over;			/* the child ended without co_started */
-	bool told;			/* and the result of the wait says so */
 };
 
 static bool is_parked(const struct start *start)
@@ -455,8 +457,7 @@ static bool is_parked(const struct start *start)
 void whorl__start_failed(struct start *start, int exit)
 {
 	start->over = true;
-	start->told = is_parked(start);
-	if (start->told)
+	if (is_parked(start))
 		whorl__wake(start->co, exit < 0 ? exit : -EPIPE);
 }
 
@@ -467,7 +468,7 @@ static int wait_for_start(struct co *co, struct co *child, struct start *start, 
 	whorl__wait_for(co, "a child to start", CO_FOREVER, 0);
 	child->start = start;
 	rc = whorl__park(co);
-	if (rc != -ECANCELED || start->told)
+	if (rc != -ECANCELED)
 		return rc;
 	if (!start->over) {	/* cancelled: the child is not left behind half started */
 		whorl__cancel(&child->home->root, CO_CAUSE_EXPLICIT, 0, site);

@@ -33,7 +33,6 @@ void whorl__node_root(struct node *n, struct node *parent, struct co *owner)
 		.owner = owner,
 		.deadline = CO_FOREVER,
 		.nearest = TICK_NEVER,
-		.effective = parent && parent->effective,
 	};
 }
 
@@ -151,7 +150,7 @@ void whorl__cancel(struct node *n, enum co_cause_kind kind, int err, const void 
 static void expire_outward(struct node *n, co_ns now)
 {
 	for (; n; n = n->parent)
-		if (!n->cause && n->deadline <= now)
+		if (n->deadline <= now)
 			whorl__cancel(n, CO_CAUSE_DEADLINE, 0, NULL);
 }
 
@@ -175,7 +174,7 @@ static co_ns first_deadline(const co_scope *s, co_ns abs, co_ns now)
 	if (s->bits_ & BIT_ABSOLUTE)
 		preset = s->preset_;
 	else if (s->bits_ & BIT_RELATIVE)
-		preset = s->preset_ == CO_FOREVER ? CO_FOREVER : sat_add(now, s->preset_);
+		preset = sat_add(now, s->preset_);
 	return preset < abs ? preset : abs;
 }
 
@@ -217,12 +216,15 @@ int whorl__begin(co_scope *s, struct group *group, struct instant at, unsigned f
 		s->magic_ = REFUSED;
 		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site, "a shield without an end");
 	}
-	due = abs <= at.now && abs != CO_FOREVER;
+	due = abs <= at.now;
 	n = node_get(co);
 	s->loop_ = co->loop->serial;
 	s->bits_ = shield ? BIT_SHIELD : 0;
 	if (!n) {
 		s->magic_ = NO_MEMORY;
+		s->kind_ = CO_CAUSE_EXPLICIT;
+		s->err_ = ENOMEM;
+		s->site_ = site;
 		return -ENOMEM;
 	}
 	node_open(n, co, group, abs, shield);
@@ -279,8 +281,6 @@ int whorl__judge(co_scope *s, int rc)
 void whorl__close_without_node(co_scope *s)
 {
 	s->magic_ = CLOSED;
-	s->kind_ = CO_CAUSE_EXPLICIT;
-	s->err_ = ENOMEM;
 	if (!(s->bits_ & BIT_SHIELD))
 		s->bits_ |= BIT_OUTER;
 }
@@ -549,7 +549,7 @@ int co_scope_set_deadline(co_scope *s, co_ns abs)
 	if (rc == FIND_FRESH)
 		return preset(s, abs, BIT_ABSOLUTE);
 	if (rc > 0)
-		return -ESRCH;
+		return rc == FIND_NO_NODE ? -EALREADY : -ESRCH;
 	return rc < 0 ? rc : move(n, at(abs), SITE());
 }
 
@@ -561,7 +561,7 @@ int co_scope_rearm(co_scope *s, co_ns dur)
 	if (rc == FIND_FRESH)
 		return preset(s, dur, BIT_RELATIVE);
 	if (rc > 0)
-		return -ESRCH;
+		return rc == FIND_NO_NODE ? -EALREADY : -ESRCH;
 	return rc < 0 ? rc : move(n, from_now(dur), SITE());
 }
 
@@ -573,13 +573,13 @@ int whorl__scope_cancel(co_scope *s, int err, const void *site)
 	if (whorl__bad_err(err))
 		return -EINVAL;
 	rc = whorl__find(s, &n, site);
-	if (rc == FIND_OVER || rc == FIND_NO_NODE)
+	if (rc == FIND_OVER)
 		return -ESRCH;
 	if (rc < 0)
 		return rc;
 	if (rc == 0) {
 		whorl__cancel(n, CO_CAUSE_EXPLICIT, err, site);
-	} else if (!s->kind_) {
+	} else if (rc == FIND_FRESH && !s->kind_) {
 		s->magic_ = PRESET;
 		s->kind_ = CO_CAUSE_EXPLICIT;
 		s->err_ = err;
@@ -669,7 +669,7 @@ co_ns co_time_left(void)
 	if (deadline == CO_FOREVER)
 		return CO_FOREVER;
 	now = whorl__clock(co->loop);
-	return co->scope->effective || deadline <= now ? 0 : deadline - now;
+	return deadline <= now ? 0 : deadline - now;
 }
 
 int co_cancel_cause(struct co_cause *out)
