@@ -532,10 +532,13 @@ SCENARIO(records_of_ended_coroutines)
 }
 
 static size_t in_use;
+static bool none_left;
 
 static void *count_alloc(size_t size, void *ctx)
 {
 	(void)ctx;
+	if (none_left)
+		return NULL;
 	in_use += size;
 	return malloc(size);
 }
@@ -591,6 +594,112 @@ START_TEST(records_memory)
 	ck_assert_uint_eq(in_use, 0);
 }
 END_TEST
+
+static int naps_under_a_long_deadline(void *unused)
+{
+	co_scope s = CO_SCOPE_INIT;
+
+	(void)unused;
+	co_scope_begin(&s, CO_SEC(1000));
+	IS(co_yield_now(), 0);
+	return co_scope_end(&s, 0);
+}
+
+static int spawns_in_vain(void *unused)
+{
+	size_t before;
+	co_group g;
+
+	(void)unused;
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	for (int i = 0; i < 40; i++)
+		spawn(&g, returns_at_once, NULL);
+	IS(co_group_end(&g, 0), 0);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	before = in_use;
+	none_left = true;
+	for (int i = 0; i < 1000; i++) {
+		int rc = co_spawn_with(&g, returns_at_once, NULL, NULL,
+				       &(struct co_attr){ .priority = CO_PRIO_LOW });
+
+		ck_assert_msg(rc == 0 || rc == -ENOMEM, "spawn %d gives %d", i, rc);
+		IS(co_group_wait(&g), 0);
+	}
+	none_left = false;
+	for (int i = 0; i < 40; i++)
+		spawn(&g, returns_at_once, NULL);
+	ck_assert_uint_eq(in_use, before);
+	return co_group_end(&g, 0);
+}
+
+/* nor does one that could not be spawned cost anything: its place is the next one's */
+START_TEST(records_of_failed_spawns)
+{
+	struct co_options opt = { .alloc = { .alloc = count_alloc, .free = count_free } };
+
+	PLAY_WITH(spawns_in_vain, NULL, &opt);
+	ck_assert_uint_eq(in_use, 0);
+}
+END_TEST
+
+/* a place whose record was kept is not kept for the next one, who asked for nothing */
+SCENARIO(records_of_those_in_the_same_place)
+{
+	co_ref kept, self = { 0 };
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	kept = spawn(&g, tells_self, &self);
+	IS(co_sleep(MS(20)), 0);
+	IS(join(kept), 5);
+	for (int i = 0; i < 3; i++) {
+		IS(co_spawn(&g, tells_self, &self, NULL), 0);
+		IS(co_sleep(MS(20)), 0);
+		ck_assert_uint_ne(self.id, kept.id);
+		IS(co_join(self, NULL), -ESRCH);
+	}
+	IS(co_group_end(&g, 0), 0);
+}
+
+/* whoever has ended has no timer, though a deadline of it lies in the future */
+SCENARIO(records_have_no_timer)
+{
+	struct co_stats stats;
+	co_ref ref[100];
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	for (size_t i = 0; i < LENGTH(ref); i++)
+		ref[i] = spawn(&g, naps_under_a_long_deadline, NULL);
+	IS(co_group_wait(&g), 0);
+	IS(co_stats(&stats), 0);
+	IS((int)stats.timers, 0);
+	IS(co_stack_used(ref[0]), 0);
+	IS(join(ref[0]), 0);
+	IS(co_group_end(&g, 0), 0);
+}
+
+/* co_stats: each counts when it is spawned, and at each of its turns */
+SCENARIO(figures_of_spawns_and_switches)
+{
+	struct co_stats before, after;
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_stats(&before), 0);
+	for (int i = 0; i < 10; i++)
+		spawn(&g, returns_at_once, NULL);
+	ck_assert_int_lt(co_spawn(&g, NULL, NULL, NULL), 0);
+	IS(co_stats(&after), 0);
+	IS((int)(after.spawned - before.spawned), 10);
+	IS((int)(after.live - before.live), 10);
+	IS((int)(after.switches - before.switches), 0);
+	IS(co_group_wait(&g), 0);
+	IS(co_stats(&after), 0);
+	IS((int)(after.live - before.live), 0);
+	IS((int)(after.switches - before.switches), 11);
+	IS(co_group_end(&g, 0), 0);
+}
 
 /* while they live all three can be joined */
 SCENARIO(records_of_living_coroutines)
@@ -735,6 +844,65 @@ SCENARIO(stack_sizes_from_absurd_to_large)
 	IS(co_group_end(&g, 0), 0);
 }
 
+enum { MUCH = 400000 };
+
+static int deeper(void *unused)
+{
+	volatile char room[MUCH];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(room); i += 64)
+		room[i] = 1;
+	return room[128];
+}
+
+static struct co_options *large_stacks(void)
+{
+	static struct co_options opt = { .clock = CO_CLOCK_VIRTUAL,
+					 .attr = { .stack_size = 1 << 20 } };
+
+	return &opt;
+}
+
+/* one's own size counts, and where none is named that of the runtime */
+SCENARIO(stack_size_of_ones_own)
+{
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_spawn_with(&g, deeper, NULL, NULL, &(struct co_attr){ .stack_size = 1 << 20 }), 0);
+	IS(co_group_end(&g, 0), 0);
+}
+
+SCENARIO_WITH(stack_size_of_the_runtime, large_stacks())
+{
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_spawn_with(&g, deeper, NULL, NULL, &(struct co_attr){ .name = "deeper" }), 0);
+	IS(co_spawn(&g, deeper, NULL, NULL), 0);
+	IS(co_group_end(&g, 0), 0);
+}
+
+/* whatever the error: who asked for a reference has one that names nobody */
+SCENARIO(no_reference_after_a_failed_spawn)
+{
+	co_ref ref = { 1 };
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_spawn(&g, NULL, NULL, &ref), -EINVAL);
+	ck_assert_uint_eq(ref.id, 0);
+	ref.id = 1;
+	IS(co_group_cancel(&g, 0), 0);
+	IS(co_spawn_with(&g, returns_at_once, NULL, &ref, NULL), CANC);
+	ck_assert_uint_eq(ref.id, 0);
+	IS(co_group_end(&g, 0), 0);
+	ref.id = 1;
+	IS(co_spawn(&g, returns_at_once, NULL, &ref), -ESHUTDOWN);
+	ck_assert_uint_eq(ref.id, 0);
+}
+
 SCENARIO(bad_arguments_of_spawn)
 {
 	co_group g;
@@ -761,4 +929,7 @@ SUITE("contract-coroutine", C21_cancelled_before_its_first_run,
       C8_joined_then_cancelled, C8_cancelled_then_it_ends, C8_joined_as_its_group_ends,
       records_of_ended_coroutines, records_memory, records_of_living_coroutines,
       a_member_joins_a_sibling_during_group_end, names_are_copied_and_cut, names_by_default,
-      local_is_each_ones_own, stack_sizes_from_absurd_to_large, bad_arguments_of_spawn)
+      local_is_each_ones_own, stack_sizes_from_absurd_to_large, bad_arguments_of_spawn,
+      records_have_no_timer, figures_of_spawns_and_switches, stack_size_of_ones_own,
+      stack_size_of_the_runtime, records_of_failed_spawns, records_of_those_in_the_same_place,
+      no_reference_after_a_failed_spawn)

@@ -384,6 +384,38 @@ SCENARIO_WITH(C15_a_scope_is_single_use, hearing())
 	IS(misuses()->count, 3);
 }
 
+static int sleep_in(void *s)
+{
+	co_scope_begin(s, MS(10));
+	return co_scope_end(s, co_sleep(CO_FOREVER));
+}
+
+static size_t timers(void)
+{
+	struct co_stats now;
+
+	IS(co_stats(&now), 0);
+	return now.timers;
+}
+
+/* C7: moved to no end by another coroutine, it leaves no timer behind. */
+SCENARIO(C14_moved_to_no_end_it_arms_nothing)
+{
+	co_scope s = CO_SCOPE_INIT;
+	struct lone f;
+	size_t before = timers();
+
+	lone_start(&f, sleep_in, &s);
+	settle();
+	ck_assert_uint_eq(timers(), before + 1);
+	IS(co_scope_set_deadline(&s, CO_FOREVER), 0);
+	ck_assert_uint_eq(timers(), before);
+	IS(co_scope_set_deadline(&s, MS(20)), 0);
+	ck_assert_uint_eq(timers(), before + 1);
+	IS(lone_end(&f), TMO);
+	AT(20);
+}
+
 SUITE("contract: deadlines",
 	C13_begun_due_is_cancelled_at_once,
 	C13_begun_a_moment_before_is_not,
@@ -402,4 +434,5 @@ SUITE("contract: deadlines",
 	C15_a_cancel_before_begin_is_honoured,
 	C15_a_cancel_before_begin_precedes_a_due_deadline,
 	C15_a_cancel_before_begin_reaches_nobody_else,
-	C15_a_scope_is_single_use)
+	C15_a_scope_is_single_use,
+	C14_moved_to_no_end_it_arms_nothing)

@@ -236,6 +236,46 @@ SCENARIO(C12_the_owner_s_scope_is_the_outer_one)
 	AT(10);
 }
 
+/* The begin alone finds them both: no point after it looks at the clock. */
+SCENARIO(C12_a_due_begin_expires_what_is_overdue_around_it)
+{
+	co_scope o = CO_SCOPE_INIT;
+	co_scope i = CO_SCOPE_INIT;
+
+	co_scope_begin(&o, MS(10));
+	stall(MS(50));
+	co_scope_begin(&i, 0);
+	ck_assert(co_scope_cancelled(&o));
+	IS(co_scope_end(&i, co_sleep(MS(1))), CANC);
+	IS(co_scope_end(&o, CANC), TMO);
+}
+
+static int begin_due_after_a_stall(void *arg)
+{
+	co_scope i = CO_SCOPE_INIT;
+
+	stall(MS(50));
+	co_scope_begin(&i, 0);
+	*(int *)arg = co_scope_end(&i, co_sleep(MS(1)));
+	return CANC;
+}
+
+/* And those of the owner, outside its group. */
+SCENARIO(C12_a_due_begin_of_a_child_expires_the_owner_s)
+{
+	co_scope o = CO_SCOPE_INIT;
+	int rc = 99;
+	co_group g;
+
+	co_scope_begin(&o, MS(10));
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, begin_due_after_a_stall, &rc);
+	IS(co_group_end(&g, 0), CANC);
+	IS(rc, CANC);
+	IS(co_scope_end(&o, CANC), TMO);
+	AT(50);
+}
+
 /* ------------------------------------------------------------------- wrappers and blocks */
 
 static int minus_eio_after_expiry(void *unused)
@@ -434,4 +474,6 @@ SUITE("contract: ends",
 	C11_an_open_scope_has_no_result,
 	C11_a_block_is_left_by_return,
 	C11_a_block_is_left_by_break_and_continue,
-	C11_a_block_is_left_by_goto)
+	C11_a_block_is_left_by_goto,
+	C12_a_due_begin_expires_what_is_overdue_around_it,
+	C12_a_due_begin_of_a_child_expires_the_owner_s)

@@ -723,6 +723,34 @@ SCENARIO(C3_group_objects_anywhere_and_again)
 	free(on_heap);
 }
 
+static int minus_ecanceled(void *unused)
+{
+	(void)unused;
+	return CANC;
+}
+
+/* C26: an -ECANCELED of one that nobody cancelled is an error as any other: the body's comes before
+ * a child's in FIRST, and no scope answers for it */
+SCENARIO(C27_a_body_that_nobody_cancelled_failed)
+{
+	static const enum co_group_mode modes[] = { CO_GROUP_COLLECT, CO_GROUP_FIRST };
+
+	for (size_t i = 0; i < LENGTH(modes); i++) {
+		struct actor fails = { .exit = -EIO }, sits = SITS;
+		co_group g;
+
+		co_group_begin(&g, modes[i]);
+		spawn(&g, actor, &fails);
+		spawn(&g, minus_ecanceled, NULL);
+		spawn(&g, actor, &sits);
+		settle();
+		IS(co_group_end(&g, CANC), CANC);
+		IS(sits.woke, CANC);
+		IS(co_group_errors(&g, NULL, 0), 2);
+	}
+	AT(0);
+}
+
 SUITE("contract-group", C27_fail_fast_returns_the_first_error, C27_fail_fast_without_an_error,
       C27_collect_returns_the_body_s_error, C27_first_with_a_winner_is_0, C27_first_with_no_winner,
       C27_owner_in_group_wait, C27_done_before_the_cancel_is_0_but_a_wait_is_a_cancellation_point,
@@ -732,4 +760,5 @@ SUITE("contract-group", C27_fail_fast_returns_the_first_error, C27_fail_fast_wit
       C26_one_child_cancelled_alone, C26_one_child_cancelled_alone_fails,
       C27_cut_short_is_judged_at_the_exit, C27_mapping_stops_at_a_shield,
       C28_a_childs_shield_outlasts_the_cancel, C26_cancel_of_an_inner_scope_is_no_excuse,
-      C26_was_cancelled, C27_errors_as_many_as_asked_for, C3_group_objects_anywhere_and_again)
+      C26_was_cancelled, C27_errors_as_many_as_asked_for, C3_group_objects_anywhere_and_again,
+      C27_a_body_that_nobody_cancelled_failed)

@@ -7,7 +7,18 @@
 #include "ends.h"
 
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+
+/* Counted on their way: the library's calls bind to the program's definition. */
+static int registrations;
+
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	registrations++;
+	return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+}
 
 /* -------------------------------------------------------------- every call, by one shape */
 
@@ -208,6 +219,18 @@ static void was_good(const struct io_call *c, ssize_t rc)
 		ck_assert_msg(rc >= 0 && close((int)rc) == 0, "%s gives %zd", c->name, rc);
 }
 
+/* Transfers of no bytes: each a call like any other. */
+static int nothing_at_all(struct target *t)
+{
+	size_t done[2] = { 99, 99 };
+	int rc = co_read_full(t->fd, spare, 0, &done[0]);
+
+	IS(co_write_all(t->fd, spare, 0, &done[1]), rc);
+	ck_assert_uint_eq(done[0], 0);
+	ck_assert_uint_eq(done[1], 0);
+	return rc;
+}
+
 /* C7, C17: also what could be had at once, and what is wrong */
 SCENARIO(C17_every_call_looks_for_a_cancel_first)
 {
@@ -229,6 +252,7 @@ SCENARIO(C17_every_call_looks_for_a_cancel_first)
 		t.fd = -1;
 		rc = c->call(&t);
 		ck_assert_msg(rc == CANC, "%s of no descriptor gives %zd", c->name, rc);
+		IS(nothing_at_all(&t), CANC);
 		IS(co_scope_end(&s, CANC), -EIO);
 		IS(co_close(other), 0);
 	}
@@ -272,6 +296,55 @@ SCENARIO(C10_the_deadline_of_a_call_is_minus_etimedout)
 		IS(co_close(other), 0);
 	}
 	IS(passed, 6);
+}
+
+/* C7: due by the clock as it is, though the loop has not looked: nobody else runs meanwhile */
+SCENARIO_WITH(C7_a_deadline_that_is_due_does_not_block, injected())
+{
+	struct target t = { .fd = -1 };
+
+	FOR_CALLS(c)
+		for (co_ns late = 0; c->until && late <= MS(5); late += MS(5)) {
+			int other = set_stage(c, &t, false);
+			co_group g;
+
+			co_group_begin(&g, CO_GROUP_FAIL_FAST);
+			spawn(&g, write_x, NULL);
+			shown += MS(10);
+			t.until = shown - late;
+			IS(c->call(&t), TMO);
+			ck_assert_msg(strlen(notes()) == 0, "%s blocks", c->name);
+			IS(co_group_end(&g, 0), 0);
+			notes()[0] = '\0';
+			IS(co_close(t.fd), 0);
+			IS(co_close(other), 0);
+		}
+}
+
+/* api.h: errno is neither set nor read, whatever comes of a call */
+SCENARIO(errno_is_left_alone)
+{
+	struct target t;
+
+	FOR_CALLS(c)
+		for (int ready = 1; ready >= 0; ready--) {
+			int other = set_stage(c, &t, ready);
+			ssize_t rc = 0;
+
+			t.until = co_now() + MS(1);
+			errno = 77;
+			if (ready || c->until)
+				rc = c->call(&t);
+			IS(errno, 77);
+			if (c->good == -1 && rc > 0)
+				IS(co_close((int)rc), 0);
+			IS(co_close(t.fd), 0);
+			IS(co_close(t.fd), -EBADF);
+			IS(co_close(other), 0);
+			IS(errno, 77);
+			IS(c->call(&t), -EBADF);
+			IS(errno, 77);
+		}
 }
 
 /* ------------------------------------------------------------------- waits that are ended */
@@ -377,6 +450,139 @@ SCENARIO(C34_bytes_and_cancel_together)
 	close_both(ends);
 }
 
+/* Woken by data that another takes before it runs, and cancelled meanwhile: that is not lost. */
+SCENARIO(C6_a_cancel_after_a_wake_for_nothing)
+{
+	struct reading r = { .rc = 1 };
+	struct lone f;
+	int ends[2];
+
+	pair(ends);
+	r.fd = ends[0];
+	lone_start(&f, reading, &r);
+	settle();
+	put(ends[1], "x");
+	IS(co_yield_now(), 0);
+	ck_assert(!r.over);
+	holds(ends[0], "x");
+	IS(co_cancel(f.ref, 0), 0);
+	IS(lone_end(&f), CANC);
+	IS(r.rc, CANC);
+	AT(0);
+	close_both(ends);
+}
+
+/* The same without a cancel: it waits again. */
+SCENARIO(C34_a_wake_for_nothing)
+{
+	struct reading r = { .rc = 1 };
+	struct lone f;
+	int ends[2];
+
+	pair(ends);
+	r.fd = ends[0];
+	lone_start(&f, reading, &r);
+	settle();
+	for (int i = 0; i < 3; i++) {
+		put(ends[1], "x");
+		IS(co_yield_now(), 0);
+		holds(ends[0], "x");
+		settle();
+		ck_assert(!r.over);
+	}
+	put(ends[1], "data");
+	IS(lone_end(&f), 0);
+	ck_assert_str_eq(r.got, "data");
+	close_both(ends);
+}
+
+static int reads_into_a_storm(void *arg)
+{
+	struct reading *r = arg;
+	char byte;
+
+	r->rc = co_read(r->fd, &byte, 1);
+	r->over = true;
+	for (int i = 0; i < 9998; i++)
+		if (co_read(r->fd, &byte, 1) != CANC)
+			ck_abort_msg("read %d is not cut off", i);
+	IS(reports()->count, 0);
+	IS(co_read(r->fd, &byte, 1), CANC);
+	return reports()->count;
+}
+
+/* C19: the -ECANCELED that ended a wait, or that came when it was woken for nothing, is one of the
+ * 10 000 that are ignored. */
+SCENARIO_WITH(C19_a_storm_counts_from_the_first, hearing())
+{
+	int ends[2];
+
+	pair(ends);
+	for (int woken = 0; woken < 2; woken++) {
+		struct reading r = { .fd = ends[0] };
+		struct lone f;
+
+		reports()->count = 0;
+		lone_start(&f, reads_into_a_storm, &r);
+		settle();
+		if (woken) {
+			put(ends[1], "x");
+			IS(co_yield_now(), 0);
+			holds(ends[0], "x");
+		}
+		ck_assert(!r.over);
+		IS(co_cancel(f.ref, 0), 0);
+		IS(lone_end(&f), 1);
+		IS(r.rc, CANC);
+	}
+	close_both(ends);
+}
+
+static int holds_out(void *arg)
+{
+	struct waiting *w = arg;
+	co_scope s = CO_SCOPE_INIT;
+
+	IS(co_sleep(CO_FOREVER), CANC);
+	co_scope_begin_shield(&s, MS(100));
+	w->rc = co_wait_fd(w->fd, w->events);
+	IS(co_scope_end(&s, w->rc), TMO);
+	return CANC;
+}
+
+static struct co_options *watching(void)
+{
+	struct co_options *opt = hearing();
+
+	opt->watchdog = MS(50);
+	return opt;
+}
+
+/* C28: a report says which way it is waited for. */
+SCENARIO_WITH(C28_what_a_report_says_of_a_descriptor, watching())
+{
+	static const char *const ways[] = { "to be readable", "to be writable" };
+	struct waiting w = { .over = false };
+	int ends[2];
+
+	pair(ends);
+	fill(ends[0]);
+	w.fd = ends[0];
+	for (int i = 0; i < 2; i++) {
+		struct lone f;
+
+		w.events = i ? POLLOUT : POLLIN;
+		lone_start(&f, holds_out, &w);
+		settle();
+		IS(co_cancel(f.ref, 0), 0);
+		IS(lone_end(&f), CANC);
+		IS(w.rc, CANC);
+		IS(reports()->count, i + 1);
+		ck_assert_ptr_nonnull(strstr(reports()->text[i], ways[i]));
+	}
+	close_both(ends);
+}
+
 /* ------------------------------------------------------------------------- one at a time */
 
 /* A second one of a direction gets -EBUSY at once, by any call; the other direction is free. */
@@ -461,6 +667,135 @@ SCENARIO(C34_reader_and_writer_wait_at_once)
 	close_both(ends);
 }
 
+/* One is cut off, the other waits on. */
+SCENARIO(C8_who_leaves_takes_nobody_along)
+{
+	struct caller w = { .call = &io_calls[6] };
+	struct reading r;
+	struct lone f, h;
+	int ends[2];
+
+	for (int reader_leaves = 0; reader_leaves < 2; reader_leaves++) {
+		pair(ends);
+		fill(ends[0]);
+		w.target.fd = ends[0];
+		w.over = false;
+		r = (struct reading){ .fd = ends[0] };
+		lone_start(&f, reading, &r);
+		lone_start(&h, calls, &w);
+		settle();
+		IS(co_cancel(reader_leaves ? f.ref : h.ref, 0), 0);
+		settle();
+		ck_assert(r.over == reader_leaves && w.over == !reader_leaves);
+		if (reader_leaves)
+			drain(ends[1]);
+		else
+			put(ends[1], "data");
+		settle();
+		ck_assert(r.over && w.over);
+		IS(lone_end(&h), reader_leaves ? 0 : CANC);
+		IS(lone_end(&f), reader_leaves ? CANC : 0);
+		close_both(ends);
+	}
+}
+
+/* Switches that ten writes take which all have to wait, maybe beside one who reads. */
+static uint64_t switches_of_writes(bool beside_a_reader)
+{
+	struct caller w = { .call = &io_calls[6] };
+	struct co_stats before, after;
+	struct reading r;
+	struct lone f, h;
+	int ends[2];
+
+	pair(ends);
+	fill(ends[0]);
+	r = (struct reading){ .fd = ends[0] };
+	lone_start(&f, beside_a_reader ? reading : sleep_forever, &r);
+	settle();
+	IS(co_stats(&before), 0);
+	for (int i = 0; i < 10; i++) {
+		w.target.fd = ends[0];
+		lone_start(&h, calls, &w);
+		settle();
+		drain(ends[1]);
+		IS(lone_end(&h), 0);
+		fill(ends[0]);
+	}
+	IS(co_stats(&after), 0);
+	IS(co_cancel(f.ref, 0), 0);
+	IS(lone_end(&f), CANC);
+	close_both(ends);
+	return after.switches - before.switches;
+}
+
+/* What is for one direction wakes nobody who waits for the other. */
+SCENARIO(C34_nobody_is_woken_by_the_others_event)
+{
+	ck_assert_uint_eq(switches_of_writes(true), switches_of_writes(false));
+}
+
+enum { CROWD = 150 };
+
+/* C9: one look finds all that is ready, however many these are. */
+SCENARIO(C9_one_look_finds_all_descriptors)
+{
+	static struct reading r[CROWD];
+	int ends[CROWD][2];
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	for (int i = 0; i < CROWD; i++) {
+		pair(ends[i]);
+		r[i].fd = ends[i][0];
+		spawn(&g, reading, &r[i]);
+	}
+	settle();
+	for (int i = 0; i < CROWD; i++)
+		put(ends[i][1], "x");
+	IS(co_yield_now(), 0);	/* they are found */
+	IS(co_yield_now(), 0);	/* they run */
+	for (int i = 0; i < CROWD; i++)
+		ck_assert_msg(r[i].over, "%d of %d", i, CROWD);
+	IS(co_group_end(&g, 0), 0);
+	for (int i = 0; i < CROWD; i++)
+		close_both(ends[i]);
+}
+
+/* The epoll set is told once of each wait, and never of a call that need not wait. */
+SCENARIO(C34_a_wait_is_one_registration)
+{
+	struct lone f;
+	int ends[2];
+
+	pair(ends);
+	registrations = 0;
+	for (int i = 0; i < 100; i++) {
+		struct reading r = { .fd = ends[0] };
+
+		lone_start(&f, reading, &r);
+		settle();
+		put(ends[1], "x");
+		IS(lone_end(&f), 0);
+	}
+	IS(registrations, 100);
+	for (int i = 0; i < 100; i++) {
+		put(ends[1], "x");
+		IS(co_read(ends[0], spare, 1), 1);
+	}
+	IS(registrations, 100);
+	IS(co_close(ends[0]), 0);
+	IS(registrations, 101);
+	IS(co_close(ends[1]), 0);
+	IS(registrations, 101);
+	for (int i = 0; i < 10; i++) {	/* the same numbers again */
+		pair(ends);
+		IS(co_wait_fd_until(ends[0], POLLIN, co_now() + 1), TMO);
+		close_both(ends);
+	}
+	IS(registrations, 121);
+}
+
 /* ------------------------------------------------------------------------------- wait_fd */
 
 SCENARIO(C34_wait_fd_returns_what_is_there)
@@ -509,6 +844,25 @@ SCENARIO(C34_wait_fd_waits_for_its_own_events)
 	close_both(ends);
 }
 
+/* Closed by close(2) when the event has come and the waiter has not run. */
+SCENARIO(C34_wait_fd_of_what_is_closed_meanwhile)
+{
+	struct waiting w = { .events = POLLIN };
+	struct lone f;
+	int ends[2];
+
+	pair(ends);
+	w.fd = ends[0];
+	lone_start(&f, waiting, &w);
+	settle();
+	put(ends[1], "x");
+	IS(co_yield_now(), 0);
+	ck_assert(!w.over);
+	IS(close(ends[0]), 0);
+	IS(lone_end(&f), -EBADF);
+	IS(co_close(ends[1]), 0);
+}
+
 SCENARIO(C34_wait_fd_refuses)
 {
 	static const short wrong[] = { 0, POLLERR, POLLHUP, POLLNVAL, POLLIN | POLLNVAL, -1 };
@@ -537,6 +891,7 @@ START_TEST(C39_outside_all_but_close_are_refused)
 
 		t.until = CO_FOREVER;
 		ck_assert_msg(c->call(&t) == -EPERM, "%s", c->name);
+		IS(nothing_at_all(&t), -EPERM);
 		nothing_moved(c, &t, other);
 		IS(co_close(t.fd), 0);
 		IS(co_close(t.fd), -EBADF);
@@ -563,15 +918,26 @@ SUITE("contract_io",
       C17_every_call_looks_for_a_cancel_first,
       C7_until_tries_first,
       C10_the_deadline_of_a_call_is_minus_etimedout,
+      C7_a_deadline_that_is_due_does_not_block,
+      errno_is_left_alone,
       C10_close_wakes_who_waits,
       C10_close_wakes_reader_and_writer,
       C34_a_cancel_takes_nothing_and_closes_nothing,
       C34_bytes_and_cancel_together,
+      C6_a_cancel_after_a_wake_for_nothing,
+      C34_a_wake_for_nothing,
+      C19_a_storm_counts_from_the_first,
+      C28_what_a_report_says_of_a_descriptor,
       C34_one_waiter_for_each_direction,
       C34_one_writer_waits,
       C34_reader_and_writer_wait_at_once,
+      C8_who_leaves_takes_nobody_along,
+      C34_nobody_is_woken_by_the_others_event,
+      C9_one_look_finds_all_descriptors,
+      C34_a_wait_is_one_registration,
       C34_wait_fd_returns_what_is_there,
       C34_wait_fd_waits_for_its_own_events,
+      C34_wait_fd_of_what_is_closed_meanwhile,
       C34_wait_fd_refuses,
       C39_outside_all_but_close_are_refused,
       C34_no_descriptor_is_minus_ebadf)

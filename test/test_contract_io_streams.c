@@ -564,6 +564,64 @@ SCENARIO(C34_a_number_used_again_while_the_old_file_is_open)
 	IS(co_close(kept), 0);
 }
 
+/* Closed with co_close it is out of the loop's sight, though the file is open elsewhere. */
+SCENARIO(C34_co_close_of_a_file_that_is_open_elsewhere)
+{
+	struct co_stats before, between, after;
+	struct reading r;
+	struct lone f;
+	int old[2], new[2], kept;
+	char buf[8];
+
+	pair(old);
+	IS(co_read_until(old[0], buf, 4, MS(1)), TMO);
+	kept = dup(old[0]);
+	IS(co_close(old[0]), 0);
+	renumber(new, old[0]);
+	r = (struct reading){ .fd = new[0] };
+	lone_start(&f, reading, &r);
+	settle();
+	IS(co_stats(&before), 0);
+	settle();
+	IS(co_stats(&between), 0);
+	put(old[1], "old");
+	settle();
+	IS(co_stats(&after), 0);
+	ck_assert_uint_eq(after.switches - between.switches, between.switches - before.switches);
+	put(new[1], "new");
+	IS(lone_end(&f), 0);
+	ck_assert_str_eq(r.got, "new");
+	holds(kept, "old");
+	close_both(new);
+	IS(co_close(old[1]), 0);
+	IS(co_close(kept), 0);
+}
+
+/* An event of the old file, which is still open, is not the end of a connect. */
+SCENARIO(C34_a_connect_on_a_number_used_again)
+{
+	struct black_hole hole;
+	int old[2], kept, fd;
+
+	black_hole(&hole);
+	pair(old);
+	fill(old[0]);
+	IS(co_wait_fd_until(old[0], POLLOUT, MS(1)), TMO);
+	kept = dup(old[0]);
+	IS(close(old[0]), 0);
+	fd = new_socket(AF_INET);
+	if (fd != old[0]) {
+		IS(dup2(fd, old[0]), old[0]);
+		IS(close(fd), 0);
+	}
+	drain(old[1]);
+	IS(co_connect_until(old[0], &hole.at.addr.any, hole.at.len, MS(20)), TMO);
+	AT(20);
+	close_both(old);
+	IS(co_close(kept), 0);
+	close_hole(&hole);
+}
+
 /* In one turn: who waited for the old file is woken, who waits next has the new one. */
 SCENARIO(C34_closed_and_used_again_before_the_waiter_runs)
 {
@@ -606,4 +664,6 @@ SUITE("contract_io_streams",
       C34_two_hundred_connections_at_once,
       C34_a_number_used_again,
       C34_a_number_used_again_while_the_old_file_is_open,
+      C34_co_close_of_a_file_that_is_open_elsewhere,
+      C34_a_connect_on_a_number_used_again,
       C34_closed_and_used_again_before_the_waiter_runs)

@@ -281,6 +281,41 @@ SCENARIO(C41_place_of_a_caller_that_ended)
 }
 
 /* C41: many with short patience; there are never more than the limit, and no place is lost */
+static co_group closing;
+
+static int waits_to_get_in(void *at)
+{
+	int rc = co_group_admit(&closing);
+
+	*(int *)at = now_ms();
+	return rc;
+}
+
+/* C22, C41: a cancel of the group ends the waits of those who stand outside, at once */
+SCENARIO(C41_group_cancelled_while_others_wait)
+{
+	struct actor holds = SLOW(60);
+	co_group aside;
+	co_ref ref[2];
+	int at[2];
+
+	co_group_begin(&aside, CO_GROUP_COLLECT);
+	co_group_begin(&closing, CO_GROUP_COLLECT);
+	co_group_limit(&closing, 1);
+	spawn(&closing, actor, &holds);
+	for (int i = 0; i < 2; i++)
+		ref[i] = spawn(&aside, waits_to_get_in, &at[i]);
+	IS(co_sleep(MS(10)), 0);
+	IS(co_group_cancel(&closing, 0), 0);
+	IS(co_group_end(&closing, 0), 0);
+	AT(70);
+	for (int i = 0; i < 2; i++) {
+		IS(join(ref[i]), CANC);
+		IS(at[i], 10);
+	}
+	IS(co_group_end(&aside, 0), 0);
+}
+
 struct crowd {
 	co_group *g;
 	int limit, running, most, served, cut;
@@ -343,8 +378,252 @@ SCENARIO(C41_places_are_conserved)
 	IS(co_group_end(&aside, 0), 0);
 }
 
+static int admits(void *g)
+{
+	return co_group_admit(g);
+}
+
+static int admits_and_holds(void *g)
+{
+	IS(co_group_admit(g), 0);
+	note('h');
+	IS(co_sleep(MS(100)), 0);
+	return 0;
+}
+
+/* C41, C22: what the group says, asked from outside of it */
+SCENARIO(C41_admit_to_a_group_that_takes_nobody)
+{
+	co_scope shield = CO_SCOPE_INIT;
+	co_group aside, g;
+	co_ref waits;
+
+	co_group_begin(&aside, CO_GROUP_COLLECT);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	co_group_limit(&g, 1);
+	spawn(&g, sleep_forever, NULL);
+	waits = spawn(&aside, admits, &g);
+	settle();
+	IS(co_group_cancel(&g, EPIPE), 0);
+	co_scope_begin_shield(&shield, MS(10));
+	IS(join(waits), CANC);
+	IS(join(spawn(&aside, admits, &g)), CANC);
+	co_group_limit(&g, 0);
+	IS(join(spawn(&aside, admits, &g)), CANC);
+	IS(co_scope_end(&shield, 0), 0);
+	IS(co_group_end(&g, CANC), -EPIPE);
+	IS(join(spawn(&aside, admits, &g)), -ESHUTDOWN);
+	IS(co_group_admit(&g), -ESHUTDOWN);
+	IS(co_group_end(&aside, 0), 0);
+}
+
+/* C41: whoever holds a place and asks again holds that one */
+SCENARIO(C41_admitted_twice_is_one_place)
+{
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	co_group_limit(&g, 2);
+	for (int i = 0; i < 5; i++)
+		IS(co_group_admit(&g), 0);
+	spawn(&g, sleep_ms, num(10));
+	for (int i = 0; i < 5; i++)
+		IS(co_group_admit(&g), 0);
+	AT(0);
+	spawn(&g, sleep_ms, num(10));
+	IS(co_spawn(&g, must_not_run, NULL, NULL), -EAGAIN);
+	IS(co_group_end(&g, 0), 0);
+}
+
+static int spawns_there(void *g)
+{
+	return co_spawn(g, sleep_ms, num(1), NULL);
+}
+
+/* C41: a spawn that failed, or went elsewhere, was not the one that the place is for */
+SCENARIO(C41_place_outlasts_other_spawns)
+{
+	co_group aside, g;
+
+	co_group_begin(&aside, CO_GROUP_COLLECT);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	co_group_limit(&g, 1);
+	IS(co_group_admit(&g), 0);
+	IS(co_spawn(&g, NULL, NULL, NULL), -EINVAL);
+	IS(join(spawn(&aside, spawns_there, &g)), -EAGAIN);
+	IS(co_spawn(NULL, sleep_ms, num(1), NULL), 0);
+	IS(join(spawn(&aside, spawns_there, &g)), -EAGAIN);
+	spawn(&g, sleep_ms, num(1));
+	IS(co_group_end(&g, 0), 0);
+	IS(co_group_end(&aside, 0), 0);
+}
+
+/* C41: one place for one caller: to be admitted elsewhere gives back the first, to the next in
+ * line */
+SCENARIO(C41_admitted_elsewhere_the_place_is_free)
+{
+	co_group aside, a, b;
+	struct guest u = { .g = &a, .letter = 'u', .kid = EXIT(5, 0) };
+
+	co_group_begin(&aside, CO_GROUP_FAIL_FAST);
+	co_group_begin(&a, CO_GROUP_FAIL_FAST);
+	co_group_limit(&a, 1);
+	co_group_begin(&b, CO_GROUP_FAIL_FAST);
+	co_group_limit(&b, 1);
+	IS(co_group_admit(&a), 0);
+	spawn(&aside, guest, &u);
+	settle();
+	ck_assert_str_eq(notes(), "");
+	IS(co_group_admit(&b), 0);
+	settle();
+	ck_assert_str_eq(notes(), "u");
+	IS(co_spawn(&a, must_not_run, NULL, NULL), -EAGAIN);
+	spawn(&b, sleep_ms, num(1));
+	IS(co_group_end(&b, 0), 0);
+	IS(co_group_end(&a, 0), 0);
+	IS(co_group_end(&aside, 0), 0);
+}
+
+/* holds a place in one group and asks for one in the other, then spawns there */
+struct swap {
+	co_group *from, *to;
+	char letter;
+};
+
+static int swaps(void *arg)
+{
+	struct swap *w = arg;
+
+	IS(co_group_admit(w->from), 0);
+	IS(co_yield_now(), 0);
+	IS(co_group_admit(w->to), 0);
+	note(w->letter);
+	return co_spawn(w->to, sleep_ms, num(1), NULL);
+}
+
+/* C41: a place that is given sets free another, which sets free one here: each goes to one. Both
+ * groups are full; when a's child ends x moves over from b, y from a to b, and z comes into a. */
+SCENARIO(C41_places_that_change_hands_in_a_ring)
+{
+	co_group aside, a, b;
+	struct swap x = { &b, &a, 'x' }, y = { &a, &b, 'y' };
+	struct guest z = { .g = &a, .letter = 'z' };
+
+	co_group_begin(&aside, CO_GROUP_FAIL_FAST);
+	co_group_begin(&a, CO_GROUP_FAIL_FAST);
+	co_group_limit(&a, 2);
+	co_group_begin(&b, CO_GROUP_FAIL_FAST);
+	co_group_limit(&b, 1);
+	spawn(&a, sleep_ms, num(10));
+	spawn(&aside, swaps, &x);
+	spawn(&aside, swaps, &y);
+	settle();
+	spawn(&aside, guest, &z);
+	settle();
+	ck_assert_str_eq(notes(), "");
+	IS(co_sleep_until(MS(10)), 0);
+	settle();
+	ck_assert_str_eq(notes(), "xyz");
+	IS(co_group_end(&b, 0), 0);
+	IS(co_group_end(&a, 0), 0);
+	IS(co_group_end(&aside, 0), 0);
+	AT(11);
+}
+
+/* C41: a limit raised by two lets in two at once, though neither has spawned yet */
+SCENARIO(C41_all_that_have_room_are_let_in)
+{
+	co_group aside, g;
+
+	co_group_begin(&aside, CO_GROUP_FAIL_FAST);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	co_group_limit(&g, 1);
+	spawn(&g, sleep_ms, num(500));
+	for (int i = 0; i < 3; i++)
+		spawn(&aside, admits_and_holds, &g);
+	settle();
+	ck_assert_str_eq(notes(), "");
+	co_group_limit(&g, 3);
+	settle();
+	ck_assert_str_eq(notes(), "hh");
+	advance(MS(100));
+	ck_assert_str_eq(notes(), "hhh");
+	IS(co_group_end(&g, 0), 0);
+	IS(co_group_end(&aside, 0), 0);
+}
+
+/* C41: the place of a caller that ended goes to the next in line */
+SCENARIO(C41_place_of_a_caller_that_ended_is_passed_on)
+{
+	co_group aside, g;
+	co_ref last;
+
+	co_group_begin(&aside, CO_GROUP_FAIL_FAST);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	co_group_limit(&g, 1);
+	spawn(&aside, admits_and_holds, &g);
+	settle();
+	last = spawn(&aside, admits, &g);
+	IS(join(last), 0);
+	AT(100);
+	IS(co_group_end(&g, 0), 0);
+	IS(co_group_end(&aside, 0), 0);
+}
+
+static int admits_and_spawns(void *g)
+{
+	IS(co_group_admit(g), 0);
+	note('a');
+	return co_spawn(g, sleep_ms, num(10), NULL);
+}
+
+/* C22, C41: while the owner is in group_end its members get places as ever */
+SCENARIO(C41_members_are_admitted_during_group_end)
+{
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	co_group_limit(&g, 2);
+	spawn(&g, admits_and_spawns, &g);
+	spawn(&g, sleep_ms, num(10));
+	IS(co_group_end(&g, 0), 0);
+	ck_assert_str_eq(notes(), "a");
+	AT(20);
+}
+
+/* C41: a place in a group that is over is none in the next, whose own stay as they are */
+SCENARIO(C41_a_place_ends_with_its_group)
+{
+	co_group aside, g;
+
+	co_group_begin(&aside, CO_GROUP_COLLECT);
+	for (int how = 0; how < 2; how++) {
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		co_group_limit(&g, 1);
+		IS(co_group_admit(&g), 0);
+		IS(co_group_end(&g, 0), 0);
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		co_group_limit(&g, 1);
+		if (how == 0) {
+			IS(join(spawn(&aside, spawns_there, &g)), 0);
+			IS(co_spawn(&g, must_not_run, NULL, NULL), -EAGAIN);
+		} else {
+			IS(co_group_admit(&g), 0);
+			IS(join(spawn(&aside, spawns_there, &g)), -EAGAIN);
+			spawn(&g, sleep_ms, num(1));
+		}
+		IS(co_group_end(&g, 0), 0);
+	}
+	IS(co_group_end(&aside, 0), 0);
+}
+
 SUITE("contract-limit", C41_full_group, C41_full_and_cancelled, C41_admit_is_first_come_first_in,
       C41_place_is_held_for_the_caller, C41_cancelled_admit_leaves_the_queue,
       C41_admitted_then_cancelled, C41_cancelled_group_lets_nobody_wait,
       C41_ended_group_lets_nobody_wait, C41_a_higher_limit_lets_in, C41_place_is_of_one_group,
-      C41_place_of_a_caller_that_ended, C41_places_are_conserved)
+      C41_place_of_a_caller_that_ended, C41_places_are_conserved,
+      C41_admit_to_a_group_that_takes_nobody, C41_admitted_twice_is_one_place,
+      C41_place_outlasts_other_spawns, C41_admitted_elsewhere_the_place_is_free,
+      C41_places_that_change_hands_in_a_ring, C41_all_that_have_room_are_let_in,
+      C41_place_of_a_caller_that_ended_is_passed_on, C41_members_are_admitted_during_group_end,
+      C41_a_place_ends_with_its_group, C41_group_cancelled_while_others_wait)

@@ -2,7 +2,13 @@
  * Clauses C18, C19 and C20 of the contract: what yields let happen, how long a coroutine that never
  * blocks is left alone, and when deadlines take effect.
  */
-#include "scenario.h"
+#define _GNU_SOURCE /* pipe2, in ends.h */
+#include "ends.h"
+
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
 
 /* Parks once and comes back: another coroutine runs and ends meanwhile. */
 static void park(void)
@@ -102,6 +108,26 @@ SCENARIO(C18_a_cancel_during_the_yield_shows_at_once)
 		IS(co_group_end(&g, 0), 0);
 	}
 	AT(0);
+}
+
+/* By the clock as it is, not as the loop saw it last. */
+SCENARIO_WITH(C18_a_time_that_has_come_meanwhile, injected())
+{
+	for (co_ns late = 0; late <= MS(5); late += MS(5)) {
+		co_scope s = CO_SCOPE_INIT;
+		co_group g;
+
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		co_scope_begin(&s, CO_SEC(1));
+		IS(co_scope_cancel(&s, 0), 0);
+		spawn(&g, write_x, NULL);
+		shown += MS(10);
+		IS(co_sleep_until(shown - late), CANC);
+		ck_assert_str_eq(notes(), "x");
+		memset(notes(), 0, 4);
+		IS(co_scope_end(&s, CANC), 0);
+		IS(co_group_end(&g, 0), 0);
+	}
 }
 
 SCENARIO(C18_a_yield_alone_returns)
@@ -377,11 +403,15 @@ struct storm {
 	int times, again;
 };
 
+static int point(int how)
+{
+	return how == 0 ? co_sleep(MS(1)) : how == 1 ? co_yield_now() : co_checkpoint();
+}
+
 static void ignore_cancels(int how, int times)
 {
 	for (int i = 0; i < times; i++) {
-		int now = how == 3 ? i % 3 : how;
-		int rc = now == 0 ? co_sleep(MS(1)) : now == 1 ? co_yield_now() : co_checkpoint();
+		int rc = point(how == 3 ? i % 3 : how);
 
 		if (rc != CANC)
 			ck_abort_msg("cancel %d gives %d", i, rc);
@@ -396,7 +426,7 @@ static int storm(void *arg)
 	IS(co_cancel(co_self(), 0), 0);
 	ignore_cancels(s->how, s->times);
 	co_scope_begin_shield(&h, MS(10));
-	IS(co_yield_now(), 0);
+	IS(point(s->how), 0);
 	IS(co_scope_end(&h, 0), 0);
 	ignore_cancels(s->how, s->again);
 	return 0;
@@ -436,6 +466,195 @@ SCENARIO_WITH(C19_a_success_ends_the_row, hearing())
 {
 	for (int how = 0; how < 4; how++)
 		IS(storms(how, 6000, 6000), 0);
+}
+
+/* A cancel that its scope has answered for was not ignored, however often that happens. */
+SCENARIO_WITH(C19_heeded_cancels_are_no_storm, hearing())
+{
+	for (int i = 0; i < 10001; i++) {
+		co_scope s = CO_SCOPE_INIT;
+
+		co_scope_begin(&s, 0);
+		IS(co_scope_end(&s, co_yield_now()), TMO);
+	}
+	IS(reported(CO_REPORT_STORM), 0);
+}
+
+/* To end inner scopes is not to heed the cancel of an outer one. */
+SCENARIO_WITH(C19_a_storm_of_many_scopes, hearing())
+{
+	co_scope o = CO_SCOPE_INIT;
+
+	begin_cancelled(&o, 0);
+	for (int i = 0; i < 10001; i++) {
+		co_scope s = CO_SCOPE_INIT;
+
+		co_scope_begin(&s, 0);
+		IS(co_scope_end(&s, co_yield_now()), CANC);
+	}
+	IS(co_scope_end(&o, CANC), 0);
+	IS(reported(CO_REPORT_STORM), 1);
+}
+
+/* Once for each coroutine, though it does so again later. */
+SCENARIO_WITH(C19_a_second_storm_is_not_reported, hearing())
+{
+	for (int how = 0; how < 4; how++)
+		IS(storms(how, 10001, 10001), 1);
+}
+
+static int storm_once(void *unused)
+{
+	(void)unused;
+	IS(co_cancel(co_self(), 0), 0);
+	ignore_cancels(1, 6000);
+	return 0;
+}
+
+static int ignore_all(void *unused)
+{
+	(void)unused;
+	IS(co_cancel(co_self(), 0), 0);
+	ignore_cancels(1, 10001);
+	return 0;
+}
+
+/* Each counts for itself, though one takes the place of another that has ended. */
+SCENARIO_WITH(C19_each_coroutine_has_a_storm_of_its_own, hearing())
+{
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	for (int i = 0; i < 3; i++) {
+		IS(co_spawn(&g, storm_once, NULL, NULL), 0);
+		IS(co_group_wait(&g), 0);
+	}
+	IS(reported(CO_REPORT_STORM), 0);
+	for (int i = 1; i <= 3; i++) {
+		IS(co_spawn(&g, ignore_all, NULL, NULL), 0);
+		IS(co_group_wait(&g), 0);
+		IS(reported(CO_REPORT_STORM), i);
+	}
+	IS(co_group_end(&g, 0), 0);
+}
+
+static int cancel_it(void *ref)
+{
+	return co_cancel(*(const co_ref *)ref, 0);
+}
+
+/* Cut in a yield, or in the pass that 64 points have forced; then it goes on until 9 999. */
+static int cut_amid(void *forced)
+{
+	co_ref self = co_self();
+	co_group idle;
+
+	co_group_begin(&idle, CO_GROUP_COLLECT);
+	if (forced) {
+		park();
+		for (int i = 0; i < 64; i++)
+			IS(co_group_wait(&idle), 0);
+	}
+	IS(co_spawn(NULL, cancel_it, &self, NULL), 0);
+	IS(forced ? co_sleep(CO_FOREVER) : co_yield_now(), CANC);
+	ignore_cancels(2, 9998);
+	IS(reported(CO_REPORT_STORM), forced != NULL);
+	ignore_cancels(2, 1);
+	IS(reported(CO_REPORT_STORM), 1 + (forced != NULL));
+	return co_group_end(&idle, CANC);
+}
+
+/* What cuts a call short while others run is the first of its row. */
+SCENARIO_WITH(C19_a_storm_counts_from_the_cut, hearing())
+{
+	for (intptr_t forced = 0; forced < 2; forced++) {
+		struct lone f;
+
+		lone_start(&f, cut_amid, num(forced));
+		IS(lone_end(&f), CANC);
+	}
+}
+
+static uint64_t passes(void)
+{
+	struct co_stats now;
+
+	IS(co_stats(&now), 0);
+	return now.passes;
+}
+
+/* The 65th point in a row lets a pass go by, also if nobody else could run; those before do not. */
+static void count_passes(void)
+{
+	uint64_t before;
+	co_group idle;
+
+	co_group_begin(&idle, CO_GROUP_FAIL_FAST);
+	park();
+	for (int row = 0; row < 10; row++) {
+		before = passes();
+		for (int i = 0; i < 64; i++)
+			IS(co_group_wait(&idle), 0);
+		ck_assert_uint_eq(passes(), before);
+		IS(co_group_wait(&idle), 0);
+		ck_assert_uint_eq(passes(), before + 1);
+	}
+	IS(co_group_end(&idle, 0), 0);
+}
+
+SCENARIO(C19_the_65th_point_in_a_row_is_a_pass)
+{
+	count_passes();
+}
+
+SCENARIO_WITH(C19_a_pass_though_nobody_else_is_ready, injected())
+{
+	count_passes();
+}
+
+static int pass_40_points(void *idle)
+{
+	for (int i = 0; i < 40; i++)
+		IS(co_group_wait(idle), 0);
+	return 0;
+}
+
+static int check_40_times(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 40; i++)
+		IS(co_checkpoint(), 0);
+	return 0;
+}
+
+static int count_anew(void *idle)
+{
+	uint64_t before = passes();
+	co_scope s = CO_SCOPE_INIT;
+
+	for (int i = 0; i < 64; i++)
+		IS(co_group_wait(idle), 0);
+	ck_assert_uint_eq(passes(), before);
+	co_scope_begin(&s, MS(10));
+	stall(MS(20));
+	return co_scope_end(&s, co_checkpoint());
+}
+
+/* Rows of points and checkpoints are each coroutine's own, though one takes the place of another
+ * that has ended. */
+SCENARIO(C19_a_coroutine_begins_with_no_row)
+{
+	struct lone f;
+	co_group idle;
+
+	co_group_begin(&idle, CO_GROUP_FAIL_FAST);
+	lone_start(&f, pass_40_points, &idle);
+	IS(lone_end(&f), 0);
+	lone_start(&f, check_40_times, NULL);
+	IS(lone_end(&f), 0);
+	lone_start(&f, count_anew, &idle);
+	IS(lone_end(&f), TMO);
+	IS(co_group_end(&idle, 0), 0);
 }
 
 /* ---------------------------------------------------------------------------------- C20 */
@@ -508,6 +727,24 @@ SCENARIO_WITH(C20_the_clock_is_read_every_64_switches, injected())
 	}
 }
 
+/* An injected clock says nothing of how long the loop has run: it looks at each pass. */
+SCENARIO_WITH(C20_a_clock_that_stands_keeps_no_descriptor_waiting, injected())
+{
+	struct reading r = { .over = false };
+	struct lone f;
+	int ends[2];
+
+	pair(ends);
+	r.fd = ends[0];
+	lone_start(&f, reading, &r);
+	for (int i = 0; i < 200; i++)
+		IS(co_yield_now(), 0);
+	put(ends[1], "x");
+	ck_assert_int_le(yields_until(&r.over), 130);
+	IS(lone_end(&f), 0);
+	close_both(ends);
+}
+
 static int yield_for_ever(void *arg)
 {
 	const bool *stop = arg;
@@ -569,6 +806,180 @@ SCENARIO(C20_on_the_virtual_clock_every_snapshot_is_a_pass)
 	AT(10);
 }
 
+/*
+ * How often the loop looks at descriptors, on its own clock: that one is staged here, and looks are
+ * counted. Both are caught by defining them: the library's calls bind to the program's definitions.
+ */
+static bool staged;
+static co_ns stage_time;
+static atomic_int looks;
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (!staged)
+		return (int)syscall(SYS_clock_gettime, id, ts);
+	ts->tv_sec = (time_t)(stage_time / CO_SEC(1));
+	ts->tv_nsec = (long)(stage_time % CO_SEC(1));
+	return 0;
+}
+
+int epoll_wait(int epfd, struct epoll_event *events, int n, int timeout)
+{
+	atomic_fetch_add(&looks, 1);
+	return (int)syscall(SYS_epoll_pwait, epfd, events, n, timeout, NULL, 8);
+}
+
+static int armings;
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *old)
+{
+	armings++;
+	return (int)syscall(SYS_timerfd_settime, fd, flags, at, old);
+}
+
+/* In two passes and a bit. */
+static int looks_after(co_ns time)
+{
+	int before = atomic_load(&looks);
+
+	stage_time += time;
+	for (int i = 0; i < 130; i++)
+		IS(co_yield_now(), 0);
+	return atomic_load(&looks) - before;
+}
+
+static void stage_the_clock(void)
+{
+	stage_time = co_now() + MS(1);
+	staged = true;
+}
+
+SCENARIO_WITH(C20_descriptors_are_looked_at_every_50_us_of_running, real_clock())
+{
+	struct reading r = { .over = false };
+	struct lone f;
+	int ends[2];
+
+	pair(ends);
+	r.fd = ends[0];
+	lone_start(&f, reading, &r);
+	stage_the_clock();
+	IS(looks_after(0), 1);
+	for (int i = 0; i < 5; i++) {
+		IS(looks_after(CO_US(50) - 1), 0);
+		IS(looks_after(1), 1);
+		IS(looks_after(CO_US(50)), 1);
+	}
+	put(ends[1], "x");
+	IS(looks_after(CO_US(49)), 0);
+	IS(looks_after(CO_US(1)), 1);
+	ck_assert(r.over);
+	IS(looks_after(MS(1)), 0);	/* nobody waits for one any more */
+	staged = false;
+	IS(lone_end(&f), 0);
+	close_both(ends);
+}
+
+static void *puts_once_the_loop_waits(void *fd)
+{
+	await(&looks, 1);
+	put(*(int *)fd, "x");
+	return NULL;
+}
+
+/* A wait is a look, and counts as one. */
+SCENARIO_WITH(C20_a_wait_is_a_look, real_clock())
+{
+	struct reading r = { .over = false };
+	pthread_t thread;
+	struct lone f;
+	char byte;
+	int ends[2], idle[2];
+
+	pair(ends);
+	pair(idle);
+	r.fd = idle[0];
+	lone_start(&f, reading, &r);
+	IS(co_yield_now(), 0);
+	stage_the_clock();
+	atomic_store(&looks, 0);
+	thread = start(puts_once_the_loop_waits, &ends[1]);
+	IS(co_read(ends[0], &byte, 1), 1);
+	IS(co_yield_now(), 0);
+	IS(atomic_load(&looks), 1);
+	staged = false;
+	finish(thread);
+	put(idle[1], "x");
+	IS(lone_end(&f), 0);
+	close_both(ends);
+	close_both(idle);
+}
+
+static int yields_1000_times(void *unused)
+{
+	for (int i = 0; i < 1000; i++)
+		IS(co_yield_now(), 0);
+	return unused != NULL;
+}
+
+static int sleeps_an_hour(void *unused)
+{
+	(void)unused;
+	return co_sleep(CO_SEC(3600));
+}
+
+/* A guest looks once after its host has waited, and tells the kernel once of each timer. */
+START_TEST(C20_what_a_guest_asks_of_the_kernel)
+{
+	co_loop *l;
+
+	IS(co_loop_open(&l, real_clock()), 0);
+	IS(co_loop_spawn(l, sleeps_an_hour, NULL), 0);
+	while (co_loop_run_once(l) > 0)
+		;
+	armings = 0;
+	for (int i = 0; i < 100; i++)
+		IS(co_loop_run_once(l), 0);
+	IS(armings, 0);
+	IS(co_loop_spawn(l, yields_1000_times, NULL), 0);
+	atomic_store(&looks, 0);
+	while (co_loop_run_once(l) > 0)
+		;
+	IS(atomic_load(&looks), 1);
+	ck_assert_int_le(armings, 2);	/* the spawn, and the timer again */
+	IS(co_loop_close(l), 0);
+}
+END_TEST
+
+enum { CROWD = 200 };
+
+/* However many are ready when the wait is over: it does not wait for still more. */
+SCENARIO_WITH(C20_a_wait_ends_with_what_there_is, real_clock())
+{
+	static struct reading r[CROWD];
+	int ends[CROWD][2];
+
+	for (int n = 63; n <= CROWD; n += n < 66 ? 1 : 62) {
+		co_group g;
+
+		memset(r, 0, sizeof(r));
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		for (int i = 0; i < n; i++) {
+			pair(ends[i]);
+			r[i].fd = ends[i][0];
+			spawn(&g, reading, &r[i]);
+		}
+		stage_the_clock();
+		looks_after(0);
+		for (int i = 0; i < n; i++)
+			put(ends[i][1], "x");
+		IS(co_group_end(&g, 0), 0);
+		staged = false;
+		for (int i = 0; i < n; i++)
+			close_both(ends[i]);
+	}
+}
+
 static int yield_until_cancelled(void *unused)
 {
 	int rc = 0;
@@ -591,6 +1002,7 @@ SUITE("contract: points and fairness",
 	C18_a_yield_lets_all_others_run_first,
 	C18_also_in_a_cancelled_scope,
 	C18_a_cancel_during_the_yield_shows_at_once,
+	C18_a_time_that_has_come_meanwhile,
 	C18_a_yield_alone_returns,
 	C19_64_points_that_did_not_block_force_a_pass,
 	C19_one_pass_for_each_64,
@@ -608,7 +1020,20 @@ SUITE("contract: points and fairness",
 	C20_no_other_call_expires_a_scope,
 	C20_an_end_is_no_look,
 	C20_the_clock_is_read_every_64_switches,
+	C20_a_clock_that_stands_keeps_no_descriptor_waiting,
 	C20_however_many_yield,
 	C20_operations_always_ready_delay_a_timer_by_a_bound,
 	C20_on_the_virtual_clock_every_snapshot_is_a_pass,
-	C20_a_loop_of_yields_stops_at_its_timeout_REAL)
+	C20_descriptors_are_looked_at_every_50_us_of_running,
+	C20_a_wait_is_a_look,
+	C20_what_a_guest_asks_of_the_kernel,
+	C20_a_wait_ends_with_what_there_is,
+	C20_a_loop_of_yields_stops_at_its_timeout_REAL,
+	C19_heeded_cancels_are_no_storm,
+	C19_a_storm_of_many_scopes,
+	C19_a_second_storm_is_not_reported,
+	C19_each_coroutine_has_a_storm_of_its_own,
+	C19_the_65th_point_in_a_row_is_a_pass,
+	C19_a_pass_though_nobody_else_is_ready,
+	C19_a_coroutine_begins_with_no_row,
+	C19_a_storm_counts_from_the_cut)

@@ -262,6 +262,87 @@ SCENARIO(C24_results_of_cancel_remote)
 	IS(co_sleep(MS(1)), 0);
 }
 
+/* Whatever id that is, it is of no scope. */
+static void hits_nothing(uint64_t id)
+{
+	int rc = co_scope_cancel_remote((co_scope_ref){ id }, EIO);
+
+	ck_assert_msg(rc == -ESRCH || rc == 0, "%" PRIx64 ": %d", id, rc);
+}
+
+static __attribute__((noinline)) int cancel_here(co_scope_ref ref)
+{
+	int rc = co_scope_cancel_remote(ref, EIO);
+
+	__asm__ volatile("" : "+r"(rc)); /* no tail call */
+	return rc;
+}
+
+static __attribute__((noinline)) int cancel_there(co_scope_ref ref)
+{
+	int rc = co_scope_cancel_remote(ref, EPIPE);
+
+	__asm__ volatile("" : "+r"(rc));
+	return rc;
+}
+
+/* C4: the cause names where the cancel was called. */
+SCENARIO(C24_the_site_of_a_remote_cancel)
+{
+	struct co_cause cause[3];
+
+	for (int i = 0; i < 3; i++) {
+		co_scope s = CO_SCOPE_INIT;
+		co_scope_ref ref;
+
+		co_scope_begin(&s, CO_FOREVER);
+		ref = co_scope_share(&s);
+		IS(i == 1 ? cancel_there(ref) : cancel_here(ref), 0);
+		IS(co_sleep(MS(1)), CANC);
+		IS(co_scope_cause(&s, &cause[i]), 0);
+		IS(co_scope_end(&s, CANC), i == 1 ? -EPIPE : -EIO);
+	}
+	ck_assert_ptr_nonnull(cause[0].site);
+	ck_assert_ptr_ne(cause[0].site, cause[1].site);
+	ck_assert_ptr_eq(cause[0].site, cause[2].site);
+}
+
+/* Ids that were never given out, near those that were: no scope is cancelled, and all goes on. */
+SCENARIO(C24_refs_of_nothing)
+{
+	uint64_t later = UINT64_C(1) << 32; /* the same place, a generation later */
+	co_scope s[3] = { CO_SCOPE_INIT, CO_SCOPE_INIT, CO_SCOPE_INIT };
+	co_scope_ref ref[3];
+
+	co_scope_begin(&s[0], CO_FOREVER);
+	ref[0] = co_scope_share(&s[0]);
+	for (int open = 1; open >= 0; open--) {
+		for (uint64_t i = 0; i < 600; i++) {
+			hits_nothing(i);
+			if (!open || i != (uint32_t)ref[0].id)
+				hits_nothing(later | i);
+		}
+		for (uint64_t n = 1; n < 5; n++) {
+			hits_nothing(ref[0].id + n * later);
+			hits_nothing(ref[0].id - n * later);
+		}
+		if (open)
+			IS(co_scope_end(&s[0], co_sleep(MS(1))), 0);
+	}
+	s[0] = (co_scope)CO_SCOPE_INIT;
+	for (int i = 0; i < 3; i++) {
+		co_scope_begin(&s[i], CO_FOREVER);
+		ref[i] = co_scope_share(&s[i]);
+		for (int k = 0; k < i; k++)
+			ck_assert_uint_ne(ref[i].id, ref[k].id);
+	}
+	IS(co_sleep(MS(1)), 0);
+	for (int i = 3; i-- > 0;) {
+		IS(co_scope_cancel_remote(ref[i], EIO), 0);
+		IS(co_scope_end(&s[i], co_sleep(MS(1))), -EIO);
+	}
+}
+
 static void on_post_ends_nothing(struct co_post_node *node)
 {
 	(void)node;
@@ -278,6 +359,105 @@ SCENARIO(C24_remote_with_err_0)
 	IS(co_scope_end(&s, co_sleep(MS(1))), 0);
 	ck_assert(co_scope_caught(&s));
 }
+
+enum { MANY_SCOPES = 600, MANY_LOOPS = 260 };	/* more than are made at a time */
+
+struct shared_scope {
+	co_scope scope;
+	co_scope_ref ref;
+	int rc;
+};
+
+static int shares_and_waits(void *arg)
+{
+	struct shared_scope *s = arg;
+
+	s->scope = (co_scope)CO_SCOPE_INIT;
+	co_scope_begin(&s->scope, CO_FOREVER);
+	s->ref = co_scope_share(&s->scope);
+	s->rc = co_scope_end(&s->scope, co_sleep(CO_FOREVER));
+	return 0;
+}
+
+/* Of many scopes each is cancelled by its own ref only, in whatever order. */
+SCENARIO(C24_a_cancel_meets_its_own_scope)
+{
+	static struct shared_scope s[MANY_SCOPES];
+	co_group g;
+
+	for (int round = 0; round < 2; round++) {
+		co_group_begin(&g, CO_GROUP_FAIL_FAST);
+		for (int i = 0; i < MANY_SCOPES; i++) {
+			s[i].rc = 1;
+			spawn(&g, shares_and_waits, &s[i]);
+		}
+		settle();
+		for (int i = 0; i < MANY_SCOPES; i++) {
+			int k = (i * 7 + 3) % MANY_SCOPES;
+
+			IS(s[k].rc, 1);
+			IS(co_scope_cancel_remote(s[k].ref, 1000 + k), 0);
+			if (i % 3 == 0)
+				settle();
+		}
+		IS(co_group_end(&g, 0), 0);
+		for (int i = 0; i < MANY_SCOPES; i++) {
+			IS(s[i].rc, -1000 - i);
+			IS(co_scope_cancel_remote(s[i].ref, EIO), -ESRCH);
+		}
+	}
+}
+
+struct host {
+	co_loop *loop;
+	co_loop_ref ref;
+	struct co_post_node node;
+	int called;
+	bool turn;	/* nothing is called in another's pass */
+};
+
+static int names_its_host(void *arg)
+{
+	((struct host *)arg)->ref = co_loop_self();
+	return co_sleep(CO_FOREVER);
+}
+
+static void on_post_in_turn(struct co_post_node *node)
+{
+	struct host *h = (struct host *)(void *)((char *)node - offsetof(struct host, node));
+
+	ck_assert(h->turn);
+	h->called++;
+}
+
+/* Of many runtimes each is reached by its own ref only. */
+START_TEST(C24_a_post_meets_its_own_runtime)
+{
+	static struct host h[MANY_LOOPS];
+
+	for (int i = 0; i < MANY_LOOPS; i++) {
+		h[i].node.fn = on_post_in_turn;
+		IS(co_loop_open(&h[i].loop, real_clock()), 0);
+		IS(co_loop_spawn(h[i].loop, names_its_host, &h[i]), 0);
+		while (co_loop_run_once(h[i].loop) > 0)
+			;
+		ck_assert_uint_ne(h[i].ref.id, 0);
+	}
+	for (int i = 0; i < MANY_LOOPS; i++)
+		IS(co_post(h[i].ref, &h[i].node), 0);
+	for (int i = MANY_LOOPS; i-- > 0;) {
+		h[i].turn = true;
+		while (co_loop_run_once(h[i].loop) > 0)
+			;
+		IS(h[i].called, 1);
+		h[i].turn = false;
+	}
+	for (int i = 0; i < MANY_LOOPS; i++) {
+		IS(co_loop_close(h[i].loop), 0);
+		IS(co_post(h[i].ref, &h[i].node), -ESRCH);
+	}
+}
+END_TEST
 
 /* ------------------------------------------------------------------------------ the end */
 
@@ -432,6 +612,68 @@ START_TEST(C24_closing_a_guest_runs_its_posts)
 }
 END_TEST
 
+static int posts_to_a_former_one(void *ref)
+{
+	co_loop_ref *former = ref, self = co_loop_self();
+
+	if (former->id != 0) {
+		ck_assert_uint_ne(self.id, former->id);
+		IS(co_post(*former, &last), -ESRCH);
+	}
+	*former = self;
+	return co_sleep(MS(1));
+}
+
+/* A ref does not become that of the next runtime. */
+START_TEST(C24_a_ref_of_a_former_runtime)
+{
+	co_loop_ref former = { 0 };
+
+	for (int i = 0; i < 5; i++)
+		PLAY_WITH(posts_to_a_former_one, &former, NULL);
+	ck_assert_str_eq(notes(), "");
+}
+END_TEST
+
+static co_loop *closing;
+static int refused[2];
+
+static void on_post_spawns(struct co_post_node *node)
+{
+	(void)node;
+	refused[0] = co_spawn(NULL, must_not_run, NULL, NULL);
+	refused[1] = closing ? co_loop_spawn(closing, must_not_run, NULL) : 0;
+	note('s');
+}
+
+static struct co_post_node spawner = { .fn = on_post_spawns };
+
+static int posts_a_spawner(void *unused)
+{
+	(void)unused;
+	play_posts(&spawner);
+	return 0;
+}
+
+/* C22: what is posted at the end can spawn nothing any more, for nothing would run it. */
+START_TEST(C22_a_post_at_the_end_spawns_nothing)
+{
+	PLAY(posts_a_spawner);
+	ck_assert_str_eq(notes(), "s");
+	IS(refused[0], CANC);
+
+	IS(co_loop_open(&closing, real_clock()), 0);
+	IS(co_loop_spawn(closing, names_itself, NULL), 0);
+	while (co_loop_run_once(closing) > 0)
+		;
+	IS(co_post((co_loop_ref){ atomic_load(&guest_id) }, &spawner), 0);
+	IS(co_loop_close(closing), 0);
+	ck_assert_str_eq(notes(), "ss");
+	IS(refused[0], CANC);
+	IS(refused[1], CANC);
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------ signals */
 
 static co_loop_ref signalled_loop;
@@ -534,6 +776,35 @@ SCENARIO(C38_a_shared_scope_is_no_deadlock)
 	finish(thread);
 }
 
+static co_ref waits_for_a_post;
+
+static void on_post_end_the_wait(struct co_post_node *node)
+{
+	(void)node;
+	IS(co_cancel(waits_for_a_post, 0), 0);
+}
+
+static struct co_post_node ends_the_wait = { .fn = on_post_end_the_wait };
+
+static void *posts_late(void *to)
+{
+	usleep(20000);
+	IS(co_post(*(co_loop_ref *)to, &ends_the_wait), 0);
+	return NULL;
+}
+
+/* Nor is a runtime whose ref was handed out. */
+SCENARIO(C38_a_ref_of_the_runtime_is_no_deadlock)
+{
+	co_loop_ref self = co_loop_self();
+	pthread_t thread = start(posts_late, &self);
+
+	waits_for_a_post = co_self();
+	IS(co_sleep(CO_FOREVER), CANC);
+	AT(0);
+	finish(thread);
+}
+
 START_TEST(C39_outside_there_is_no_loop)
 {
 	co_scope s = CO_SCOPE_INIT;
@@ -554,13 +825,20 @@ SUITE("contract_remote",
       C24_fn_may_free_its_node,
       C24_what_is_refused,
       C24_results_of_cancel_remote,
+      C24_the_site_of_a_remote_cancel,
+      C24_refs_of_nothing,
       C24_remote_with_err_0,
+      C24_a_cancel_meets_its_own_scope,
+      C24_a_post_meets_its_own_runtime,
       C24_an_accepted_post_always_runs,
       C24_posts_that_race_with_the_end,
       C24_a_post_wakes_the_host_of_a_guest,
       C24_a_post_makes_the_guests_fd_readable,
       C24_closing_a_guest_runs_its_posts,
+      C24_a_ref_of_a_former_runtime,
+      C22_a_post_at_the_end_spawns_nothing,
       C24_posts_from_a_signal_handler,
       C24_cancels_that_race_with_the_end_of_the_scope,
       C38_a_shared_scope_is_no_deadlock,
+      C38_a_ref_of_the_runtime_is_no_deadlock,
       C39_outside_there_is_no_loop)

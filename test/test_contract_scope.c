@@ -4,6 +4,8 @@
  */
 #include "scenario.h"
 
+#include <limits.h>
+
 /* Groups one in another. */
 static int deep(void *arg)
 {
@@ -319,6 +321,116 @@ START_TEST(C4_a_scope_without_memory_is_born_cancelled)
 }
 END_TEST
 
+/* With a state of a group at hand: the scope is what there is no memory for. */
+static int group_without_a_node(void *unused)
+{
+	co_scope s[64];
+	co_group g;
+	int k = 0;
+
+	(void)unused;
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_group_end(&g, 0), 0);
+	refuse_memory = true;
+	do {
+		ck_assert_int_lt(k, 64);
+		s[k] = (co_scope)CO_SCOPE_INIT;
+		co_scope_begin(&s[k], MS(100));
+	} while (!co_scope_cancelled(&s[k++]));
+	use_born_cancelled(&s[--k]);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_spawn(&g, nap, NULL, NULL), CANC);
+	IS(co_group_end(&g, co_group_wait(&g)), -ENOMEM);
+	refuse_memory = false;
+	while (k-- > 0)
+		IS(co_scope_end(&s[k], 0), 0);
+	IS(deep(num(5)), 0);
+	return 0;
+}
+
+START_TEST(C4_a_group_without_a_node_is_born_cancelled)
+{
+	struct co_options opt = *hearing();
+
+	opt.alloc = (struct co_alloc){ hold, release, NULL };
+	run_well("group_without_a_node", group_without_a_node, &opt);
+	ck_assert_uint_eq(held, 0);
+	IS(misuses()->count, 0);
+}
+END_TEST
+
+/* Inside of one that was born cancelled: a shield hides that one, but has no memory of its own; all
+ * else is cut by both, and the outer one answers. */
+static void use_without_any_node(void)
+{
+	co_scope s = CO_SCOPE_INIT;
+	co_scope h = CO_SCOPE_INIT;
+	co_scope b;
+	co_group g;
+	int ran = 0, err;
+
+	co_scope_begin_shield(&h, MS(100));
+	IS(co_sleep(MS(1)), CANC);
+	IS(co_scope_end(&h, CANC), -ENOMEM);
+	ck_assert(co_scope_caught(&h));
+	h = (co_scope)CO_SCOPE_INIT;
+	co_scope_begin_shield(&h, MS(100));
+	IS(co_scope_end(&h, 7), 7);
+	ck_assert(!co_scope_caught(&h));
+	co_scope_begin(&s, MS(100));
+	IS(cause_of(&s, &err), CO_CAUSE_EXPLICIT);
+	IS(err, ENOMEM);
+	IS(co_scope_rearm(&s, MS(10)), -EALREADY);
+	IS(co_scope_set_deadline(&s, MS(10)), -EALREADY);
+	IS(co_scope_cancel(&s, EIO), 0);
+	IS(co_sleep(MS(1)), CANC);
+	IS(co_scope_end(&s, CANC), CANC);
+	ck_assert(!co_scope_caught(&s));
+	IS(cause_of(&s, &err), CO_CAUSE_EXPLICIT);
+	IS(err, ENOMEM);
+	IS(co_scope_cancel(&s, EIO), -ESRCH);
+	co_with_timeout(&b, MS(100))
+		ran += co_sleep(MS(1)) == CANC;
+	IS(ran, 1);
+	IS(co_scope_result(&b, CANC), CANC);
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	IS(co_spawn(&g, nap, NULL, NULL), CANC);
+	IS(co_group_end(&g, CANC), CANC);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_group_end(&g, -EIO), -EIO);
+}
+
+static int no_node_at_all(void *unused)
+{
+	co_scope s[64];
+	int k = 0;
+
+	(void)unused;
+	refuse_memory = true;
+	do {
+		ck_assert_int_lt(k, 64);
+		s[k] = (co_scope)CO_SCOPE_INIT;
+		co_scope_begin(&s[k], MS(100));
+	} while (!co_scope_cancelled(&s[k++]));
+	use_without_any_node();
+	refuse_memory = false;
+	IS(co_scope_end(&s[--k], CANC), -ENOMEM);
+	while (k-- > 0)
+		IS(co_scope_end(&s[k], co_sleep(MS(1))), 0);
+	return 0;
+}
+
+START_TEST(C4_shields_blocks_and_groups_without_memory)
+{
+	struct co_options opt = *hearing();
+
+	opt.alloc = (struct co_alloc){ hold, release, NULL };
+	run_well("no_node_at_all", no_node_at_all, &opt);
+	ck_assert_uint_eq(held, 0);
+	IS(misuses()->count, 0);
+}
+END_TEST
+
 /* ---------------------------------------------------------------------------------- C4 */
 
 enum blow { BY_DEADLINE, BY_MOVE, BY_STOP, BY_EPIPE, BY_EIO, BLOWS };
@@ -430,6 +542,79 @@ SCENARIO(C4_a_winning_sibling_is_a_cause_without_err)
 	IS(loser.cause.kind, CO_CAUSE_SIBLING);
 	IS(loser.cause.err, 0);
 	AT(10);
+}
+
+/* What cuts the children is an error of the body: to them it is a sibling's. */
+SCENARIO(C4_an_error_of_the_body_is_a_sibling_s)
+{
+	static const enum co_group_mode modes[] = { CO_GROUP_FAIL_FAST, CO_GROUP_COLLECT,
+						    CO_GROUP_FIRST };
+
+	for (size_t i = 0; i < LENGTH(modes); i++) {
+		struct told child = { .rc = 99 };
+		co_group g;
+
+		co_group_begin(&g, modes[i]);
+		spawn(&g, tell_cause, &child);
+		settle();
+		IS(co_group_end(&g, -EPROTO), -EPROTO);
+		IS(child.rc, CANC);
+		IS(child.cause.kind, CO_CAUSE_SIBLING);
+		IS(child.cause.err, EPROTO);
+	}
+	AT(0);
+}
+
+static int return_the_least_int(void *unused)
+{
+	(void)unused;
+	return INT_MIN;
+}
+
+/* Whatever a child returns, the err of a cause is an errno: never negative. */
+SCENARIO(C4_the_err_of_a_cause_is_never_negative)
+{
+	struct told sibling = { .rc = 99 };
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, tell_cause, &sibling);
+	spawn(&g, return_the_least_int, NULL);
+	IS(co_group_end(&g, 0), INT_MIN);
+	IS(sibling.cause.kind, CO_CAUSE_SIBLING);
+	ck_assert_int_gt(sibling.cause.err, 0);
+}
+
+static void fail_from_here(co_group *g)
+{
+	spawn(g, fail_at_10, NULL);
+}
+
+static __attribute__((noinline)) void fail_from_there(co_group *g)
+{
+	IS(co_spawn(g, fail_at_10, NULL, NULL), 0);
+}
+
+static const void *site_of_failure(void (*spawns)(co_group *g))
+{
+	struct told sibling = { .rc = 99 };
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, tell_cause, &sibling);
+	spawns(&g);
+	IS(co_group_end(&g, 0), -EIO);
+	ck_assert_ptr_nonnull(sibling.cause.site);
+	return sibling.cause.site;
+}
+
+/* Where the child that failed was spawned, not where its group began. */
+SCENARIO(C4_a_failed_sibling_is_named_by_its_spawn)
+{
+	const void *here = site_of_failure(fail_from_here);
+
+	ck_assert_ptr_eq(site_of_failure(fail_from_here), here);
+	ck_assert_ptr_ne(site_of_failure(fail_from_there), here);
 }
 
 static struct told at_shutdown;
@@ -709,4 +894,9 @@ SUITE("contract: scopes",
 	C5_a_cancel_reaches_through_any_depth_of_groups,
 	C6_every_point_fails_until_the_scope_is_left,
 	C6_a_cancel_wakes_from_every_kind_of_wait,
-	C4_the_cause_is_that_of_the_outermost_visible)
+	C4_the_cause_is_that_of_the_outermost_visible,
+	C4_a_group_without_a_node_is_born_cancelled,
+	C4_shields_blocks_and_groups_without_memory,
+	C4_an_error_of_the_body_is_a_sibling_s,
+	C4_the_err_of_a_cause_is_never_negative,
+	C4_a_failed_sibling_is_named_by_its_spawn)

@@ -152,6 +152,68 @@ SCENARIO(C16_a_shield_block_shields)
 	IS(co_scope_end(&o, co_checkpoint()), -EPIPE);
 }
 
+/* What was stored before the begin is not told by a scope that never was one. */
+SCENARIO_WITH(C16_a_refused_scope_answers_for_nothing, hearing())
+{
+	co_scope h = CO_SCOPE_INIT;
+	co_scope b;
+
+	IS(co_scope_cancel(&h, EIO), 0);
+	co_scope_begin_shield(&h, CO_FOREVER);
+	expect_refusal(1);
+	IS(co_scope_end(&h, CANC), CANC);
+	ck_assert(!co_scope_caught(&h));
+	co_with_shield(&b, CO_FOREVER)
+		body_ran++;
+	expect_refusal(2);
+	IS(body_ran, 0);
+	IS(co_scope_result(&b, CANC), CANC);
+	IS(co_scope_result(&b, 5), 5);
+	IS(co_scope_cancel(&b, 0), -ESRCH);
+	IS(misuses()->count, 2);
+}
+
+/* C14: nor by a move; the shield keeps the end it has. */
+SCENARIO_WITH(C16_a_shield_is_not_moved_to_no_end, hearing())
+{
+	co_scope o = CO_SCOPE_INIT;
+	co_scope h = CO_SCOPE_INIT;
+
+	begin_cancelled(&o, EPIPE);
+	co_scope_begin_shield(&h, MS(10));
+	IS(co_scope_set_deadline(&h, CO_FOREVER), -EINVAL);
+	expect_refusal(1);
+	IS(co_scope_rearm(&h, CO_FOREVER), -EINVAL);
+	expect_refusal(2);
+	IS(co_deadline(), MS(10));
+	IS(co_scope_rearm(&h, MS(20)), 0);
+	IS(co_scope_end(&h, co_sleep(CO_FOREVER)), TMO);
+	AT(20);
+	IS(co_scope_end(&o, CANC), -EPIPE);
+	IS(misuses()->count, 2);
+}
+
+/* The scopes around a shield expire on time all the same: what else is in them is cut then. */
+SCENARIO(C16_a_deadline_outside_goes_on)
+{
+	struct nap child = { .dur = CO_FOREVER };
+	co_scope o = CO_SCOPE_INIT;
+	co_scope h = CO_SCOPE_INIT;
+	co_group g;
+
+	co_scope_begin(&o, MS(10));
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, nap, &child);
+	co_scope_begin_shield(&h, MS(100));
+	IS(co_sleep(MS(50)), 0);
+	IS(child.rc, CANC);
+	IS(child.at, MS(10));
+	IS(co_scope_end(&h, 0), 0);
+	IS(co_group_end(&g, CANC), CANC);
+	IS(co_scope_end(&o, CANC), TMO);
+	AT(50);
+}
+
 SUITE("contract: shields",
 	C16_an_endless_shield_is_refused,
 	C16_endless_by_saturation,
@@ -160,4 +222,7 @@ SUITE("contract: shields",
 	C16_co_shield_runs_under_a_cancelled_scope,
 	C16_a_shield_hides_outer_cancels_only,
 	C16_a_cancel_does_not_wake_the_shielded,
-	C16_a_shield_block_shields)
+	C16_a_shield_block_shields,
+	C16_a_refused_scope_answers_for_nothing,
+	C16_a_shield_is_not_moved_to_no_end,
+	C16_a_deadline_outside_goes_on)

@@ -275,6 +275,37 @@ SCENARIO(a_member_cannot_wait_for_its_group)
 	IS(co_group_end(&g, 0), 0);
 }
 
+static int starts_and_cleans_up(void *arg)
+{
+	IS(co_sleep(CO_FOREVER), CANC);
+	co_started(7);
+	calm_ms(20);
+	note('k');
+	return *(int *)arg;
+}
+
+/* it was cut, and says all the same that it has started: the caller waits for its end as before */
+SCENARIO(start_cut_and_a_late_start_ends_nothing)
+{
+	static const int exits[] = { 0, -EIO };
+
+	for (size_t i = 0; i < LENGTH(exits); i++) {
+		int from = now_ms(), exit_code = exits[i];
+		co_scope s = CO_SCOPE_INIT;
+		int64_t value = 1;
+		co_group g;
+
+		co_group_begin(&g, CO_GROUP_COLLECT);
+		co_scope_begin(&s, MS(10));
+		IS(co_group_start(&g, starts_and_cleans_up, &exit_code, &value), CANC);
+		IS(now_ms() - from, 30);
+		IS((int)strlen(notes()), (int)i + 1);
+		IS(value, 1);
+		IS(co_scope_end(&s, CANC), TMO);
+		IS(co_group_end(&g, 0), 0);
+	}
+}
+
 /* ----------------------------------------------------------------------------------- gather */
 
 /* C26, C27 through co_gather: a FAIL_FAST group with rc 0 */
@@ -377,9 +408,86 @@ SCENARIO(gather_nested_and_without_args_or_exits)
 	IS(gather_deeper(num(6)), 64);
 }
 
+static int allocations_left; /* then one fails; negative: none does */
+
+static void *fails_once(size_t size, void *unused)
+{
+	(void)unused;
+	return allocations_left-- == 0 ? NULL : malloc(size);
+}
+
+static void gives_back(void *ptr, size_t size, void *unused)
+{
+	(void)size;
+	(void)unused;
+	free(ptr);
+}
+
+static struct co_options *short_of_memory(void)
+{
+	static struct co_options opt = { .clock = CO_CLOCK_VIRTUAL,
+					 .alloc = { .alloc = fails_once, .free = gives_back } };
+
+	allocations_left = -1;
+	return &opt;
+}
+
+/* one could not be spawned: those before it are cut, those after it are not started either */
+SCENARIO_WITH(gather_without_memory_for_all, short_of_memory())
+{
+	static co_fn *fns[1000];
+	static int exits[1000];
+	int rc, started = 0, last;
+
+	for (size_t i = 0; i < LENGTH(fns); i++) {
+		fns[i] = i == 0 ? five : sleep_forever;
+		exits[i] = 99;
+	}
+	allocations_left = 1;
+	rc = co_gather((int)LENGTH(fns), fns, NULL, exits);
+	ck_assert_int_lt(allocations_left, 0);
+	allocations_left = -1;
+	IS(rc, -ENOMEM);
+	IS(exits[0], 5);
+	last = exits[LENGTH(fns) - 1];
+	IS(last, CANC);
+	for (size_t i = 1; i < LENGTH(fns); i++)
+		started += exits[i] != CANC;
+	IS(started, 0);
+}
+
+static size_t stacks(void)
+{
+	struct co_stats now;
+
+	IS(co_stats(&now), 0);
+	IS((int)now.live, 1);
+	return now.stacks_madvise + now.stacks_mprotect + now.stacks_canary;
+}
+
+/* whichever allocation it is that fails, no stack is lost */
+SCENARIO_WITH(gather_without_memory_keeps_no_stack, short_of_memory())
+{
+	static co_fn *fns[300];
+	size_t before;
+	int rc;
+
+	for (size_t i = 0; i < LENGTH(fns); i++)
+		fns[i] = five;
+	IS(co_gather(1, fns, NULL, NULL), 0);
+	before = stacks();
+	for (int n = 0; allocations_left < 0; n++) {
+		allocations_left = n;
+		rc = co_gather((int)LENGTH(fns), fns, NULL, NULL);
+		IS(rc, allocations_left < 0 ? -ENOMEM : 0);
+		ck_assert_uint_eq(stacks(), before);
+	}
+}
+
 SUITE("contract-start", start_outcomes, start_cut_by_the_callers_deadline,
       start_cut_and_the_child_fails, start_cut_by_a_sibling, C8_started_then_cancelled,
       start_cut_and_the_child_ends_before_the_caller_runs,
       start_cut_and_the_child_starts_before_the_caller_runs, started_elsewhere_or_again,
       started_by_a_grandchild, a_member_cannot_wait_for_its_group, gather_outcomes, gather_refusals,
-      gather_nested_and_without_args_or_exits)
+      gather_nested_and_without_args_or_exits, start_cut_and_a_late_start_ends_nothing,
+      gather_without_memory_for_all, gather_without_memory_keeps_no_stack)

@@ -169,6 +169,49 @@ SCENARIO_WITH(C1_at_the_end_of_time, from(CO_FOREVER - MS(100)))
 	IS(lone_end(&f), CANC);
 }
 
+/* C7: never is later than every time that a clock can show. */
+static void never_is_not_due(void)
+{
+	co_scope never = CO_SCOPE_INIT, due = CO_SCOPE_INIT;
+	struct nap n = { .dur = CO_FOREVER };
+	struct lone f;
+
+	IS(co_now(), CO_FOREVER - 1);
+	lone_start(&f, nap, &n);
+	co_scope_begin(&never, CO_FOREVER);
+	for (int i = 0; i < 200; i++) {
+		IS(co_checkpoint(), 0);
+		IS(co_yield_now(), 0);
+	}
+	ck_assert(!co_scope_cancelled(&never));
+	co_scope_begin_at(&due, CO_FOREVER - 1, 0);
+	IS(co_scope_end(&due, co_checkpoint()), TMO);
+	IS(co_scope_end(&never, 0), 0);
+	ck_assert(!n.over);
+	IS(co_cancel(f.ref, 0), 0);
+	IS(lone_end(&f), CANC);
+}
+
+SCENARIO(C7_never_is_not_due_after_the_longest_stall)
+{
+	stall(MS(1));
+	stall(CO_FOREVER);
+	never_is_not_due();
+}
+
+SCENARIO(C7_never_is_not_due_after_the_longest_advance)
+{
+	advance(CO_FOREVER);
+	advance(CO_FOREVER);
+	never_is_not_due();
+}
+
+SCENARIO_WITH(C7_never_is_not_due_on_any_clock, injected())
+{
+	shown = CO_FOREVER;
+	never_is_not_due();
+}
+
 /* ------------------------------------------------------------------------------------- C2 */
 
 SCENARIO_WITH(C2_a_deadline_counts_from_its_call, injected())
@@ -327,6 +370,9 @@ SUITE("contract: time",
 	C1_a_relative_time_of_zero_or_less_is_due,
 	C1_minus_one_is_never_infinity,
 	C1_at_the_end_of_time,
+	C7_never_is_not_due_after_the_longest_stall,
+	C7_never_is_not_due_after_the_longest_advance,
+	C7_never_is_not_due_on_any_clock,
 	C2_a_deadline_counts_from_its_call,
 	C2_a_sleep_counts_from_its_call,
 	C2_never_early_REAL,

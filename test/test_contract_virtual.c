@@ -22,6 +22,14 @@ SCENARIO_WITH(C38_or_at_the_injected_time, from(CO_SEC(5)))
 	IS(co_now(), CO_SEC(5) + MS(3));
 }
 
+SCENARIO_WITH(C38_but_never_before_zero, from(-CO_SEC(5)))
+{
+	AT(0);
+	IS(co_loop_now(), 0);
+	IS(co_sleep(MS(3)), 0);
+	AT(3);
+}
+
 SCENARIO(C38_no_jump_while_anything_is_runnable)
 {
 	struct nap n = { .dur = 1 };
@@ -217,6 +225,29 @@ SCENARIO(C38_settle_waits_until_all_are_blocked)
 	settle();
 	ck_assert(!n.over);
 	AT(0);
+	IS(co_group_end(&g, 0), 0);
+}
+
+static int cancels_who_settles(void *arg)
+{
+	IS(co_cancel(*(co_ref *)arg, 0), 0);
+	for (int i = 0; i < 10; i++)
+		co_ignore(co_yield_now());
+	note('d');
+	return 0;
+}
+
+/* It is not cut short: the cancel shows at the next point. */
+SCENARIO(C38_a_cancel_does_not_end_a_settle)
+{
+	co_ref self = co_self();
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	spawn(&g, cancels_who_settles, &self);
+	settle();
+	ck_assert_str_eq(notes(), "d");
+	IS(co_yield_now(), CANC);
 	IS(co_group_end(&g, 0), 0);
 }
 
@@ -425,6 +456,58 @@ START_TEST(C38_deadlock_waits_for_no_ended_scope)
 }
 END_TEST
 
+static co_scope moved_by_another;
+
+static int waits_in_it(void *unused)
+{
+	(void)unused;
+	co_scope_begin(&moved_by_another, CO_SEC(3600));
+	return co_scope_end(&moved_by_another, co_sleep(CO_FOREVER));
+}
+
+static int moves_it_away(void *unused)
+{
+	co_group g;
+
+	(void)unused;
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	spawn(&g, waits_in_it, NULL);
+	IS(co_sleep(MS(10)), 0);
+	IS(co_scope_set_deadline(&moved_by_another, CO_FOREVER), 0);
+	IS(co_group_end(&g, 0), CANC);
+	AT(10);
+	return 0;
+}
+
+/* Nor one whose owner waits while another moves it. */
+START_TEST(C38_deadlock_waits_for_no_deadline_moved_away)
+{
+	expect_deadlock(moves_it_away, NULL, CO_CLOCK_VIRTUAL, 0);
+}
+END_TEST
+
+static int wait_after_a_cancel(void *unused)
+{
+	co_group g;
+
+	(void)unused;
+	IS(co_sleep(MS(10)), 0);
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	spawn(&g, sleep_forever, NULL);
+	IS(co_group_cancel(&g, 0), 0);
+	IS(co_group_end(&g, 0), 0);
+	IS(co_sleep(CO_FOREVER), CANC);
+	AT(10);
+	return 0;
+}
+
+/* Nor is the watchdog, once all that were cancelled have ended. */
+START_TEST(C38_deadlock_waits_for_no_watchdog)
+{
+	expect_deadlock(wait_after_a_cancel, NULL, CO_CLOCK_VIRTUAL, 0);
+}
+END_TEST
+
 struct pair {
 	co_ref left, right;
 	co_ref *other[2];
@@ -463,6 +546,39 @@ START_TEST(C38_deadlock_says_in_one_report_who_waited)
 	IS(reports()->count, 1);
 	ck_assert_ptr_nonnull(strstr(text, "left-hand"));
 	ck_assert_ptr_nonnull(strstr(text, "right-hand"));
+}
+END_TEST
+
+static int wait_from_20(void *unused)
+{
+	(void)unused;
+	IS(co_sleep(MS(20)), 0);
+	IS(co_sleep(CO_FOREVER), CANC);
+	return CANC;
+}
+
+static int wait_and_let_30_pass(void *unused)
+{
+	co_group g;
+	int rc;
+
+	(void)unused;
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	IS(co_spawn(&g, wait_from_20, NULL, NULL), 0);
+	IS(co_sleep(MS(50)), 0);
+	rc = co_group_wait(&g);
+	caught_in_deadlock();
+	return co_group_end(&g, rc);
+}
+
+/* ... and since when */
+START_TEST(C38_deadlock_says_for_how_long)
+{
+	const char *text = reports()->text[0];
+
+	expect_deadlock(wait_and_let_30_pass, NULL, CO_CLOCK_VIRTUAL, CANC);
+	ck_assert_ptr_nonnull(strstr(text, "for 30 ms"));
+	ck_assert_ptr_nonnull(strstr(text, "for 0 ms"));
 }
 END_TEST
 
@@ -528,6 +644,7 @@ SCENARIO_WITH(C38_a_single_timer_is_no_deadlock, hearing())
 SUITE("contract: virtual clock",
 	C38_the_clock_starts_at_zero,
 	C38_or_at_the_injected_time,
+	C38_but_never_before_zero,
 	C38_no_jump_while_anything_is_runnable,
 	C38_jumps_to_the_next_timer,
 	C38_advance_goes_timer_by_timer,
@@ -535,6 +652,7 @@ SUITE("contract: virtual clock",
 	C38_advance_expires_scopes_at_their_instant,
 	C38_stall_is_one_late_batch_in_deadline_order,
 	C38_settle_waits_until_all_are_blocked,
+	C38_a_cancel_does_not_end_a_settle,
 	C38_no_time_is_a_settle,
 	C38_a_negative_duration_is_refused,
 	C38_refused_on_the_monotonic_clock,
@@ -547,7 +665,10 @@ SUITE("contract: virtual clock",
 	C38_deadlock_on_the_real_clock,
 	C38_an_endless_deadline_does_not_hide_a_deadlock,
 	C38_deadlock_waits_for_no_ended_scope,
+	C38_deadlock_waits_for_no_deadline_moved_away,
+	C38_deadlock_waits_for_no_watchdog,
 	C38_deadlock_says_in_one_report_who_waited,
 	C38_deadlock_cancels_the_detached_too,
 	C38_a_detached_left_by_main_is_no_deadlock,
-	C38_a_single_timer_is_no_deadlock)
+	C38_a_single_timer_is_no_deadlock,
+	C38_deadlock_says_for_how_long)

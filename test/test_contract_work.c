@@ -204,6 +204,34 @@ SCENARIO(C35_abandoned)
 	IS(j.got, 77);
 }
 
+static int works_into_a_storm(void *arg)
+{
+	struct job *j = arg;
+
+	IS(co_work_with(job, j, NULL, CO_ABANDON, drop), CANC);
+	for (int i = 0; i < 9998; i++)
+		if (co_work(five, NULL, NULL) != CANC)
+			ck_abort_msg("call %d is not cut off", i);
+	IS(reports()->count, 0);
+	IS(co_work(five, NULL, NULL), CANC);
+	return reports()->count;
+}
+
+/* C19: the -ECANCELED that ended a wait is one of the 10 000 that are ignored. */
+SCENARIO_WITH(C19_a_storm_counts_from_the_first, hearing())
+{
+	struct job j = { .result = 9 };
+	struct lone f;
+
+	lone_start(&f, works_into_a_storm, &j);
+	until_entered(&j);
+	IS(co_cancel(f.ref, 0), 0);
+	IS(lone_end(&f), 1);
+	atomic_store(&j.open, 1);
+	while (atomic_load(&j.dropped) == 0)
+		IS(co_yield_now(), 0);
+}
+
 SCENARIO(C35_abandoned_without_a_drop)
 {
 	static struct job j = { .result = 9 };
@@ -324,6 +352,8 @@ START_TEST(C35_the_grace_ends_the_wait)
 	left_behind = (struct job){ .flags = CO_ABANDON };
 	IS(co_run(leaves_work, NULL, &opt, &code), -ETIMEDOUT);
 	IS(code, 0);
+	IS(reported(CO_REPORT_STUCK_AT_EXIT), 1);
+	ck_assert_ptr_nonnull(strstr(reports()->text[0], "0 live, 1 pieces of offloaded work"));
 	IS(atomic_load(&left_behind.left), 0);
 	atomic_store(&left_behind.open, 1);
 	await(&left_behind.left, 1);
@@ -396,6 +426,113 @@ SCENARIO(C35_eight_at_once)
 	for (int i = 0; i < 8; i++)
 		spawn(&g, works_with_eight, &met);
 	IS(co_group_end(&g, 0), 0);
+}
+
+static int notes_itself(void *letter)
+{
+	note((char)(intptr_t)letter);
+	return 0;
+}
+
+static int hands_over(void *letter)
+{
+	return co_work(notes_itself, letter, NULL);
+}
+
+/* What waits for a thread is begun in the order in which it came: seven never end meanwhile. */
+SCENARIO(C35_first_come_first_served)
+{
+	struct job busy[8] = { { .flags = 0 } };
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	for (int i = 0; i < 8; i++)
+		spawn(&g, does, &busy[i]);
+	for (int i = 0; i < 8; i++)
+		until_entered(&busy[i]);
+	for (int i = 0; i < 5; i++)
+		spawn(&g, hands_over, num('a' + i));
+	IS(co_yield_now(), 0);
+	ck_assert_str_eq(notes(), "");
+	atomic_store(&busy[3].open, 1);
+	IS(co_work(notes_itself, num('z'), NULL), 0);
+	ck_assert_str_eq(notes(), "abcdez");
+	for (int i = 0; i < 8; i++)
+		atomic_store(&busy[i].open, 1);
+	IS(co_group_end(&g, 0), 0);
+}
+
+static pthread_key_t at_thread_end;
+static atomic_int threads_ended;
+
+static void thread_ends(void *unused)
+{
+	(void)unused;
+	usleep(20000);
+	atomic_fetch_add(&threads_ended, 1);
+}
+
+static int marks_its_thread(void *met)
+{
+	IS(pthread_setspecific(at_thread_end, &threads_ended), 0);
+	return meets_eight(met);
+}
+
+static int works_marked(void *met)
+{
+	return co_work(marks_its_thread, met, NULL);
+}
+
+static int marks_eight_threads(void *met)
+{
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	for (int i = 0; i < 8; i++)
+		spawn(&g, works_marked, met);
+	return co_group_end(&g, 0);
+}
+
+/* No thread outlives the runtime. */
+START_TEST(C35_threads_end_with_the_runtime)
+{
+	atomic_int met = 0;
+
+	IS(pthread_key_create(&at_thread_end, thread_ends), 0);
+	PLAY_WITH(marks_eight_threads, &met, NULL);
+	IS(atomic_load(&threads_ended), 8);
+}
+END_TEST
+
+/* While threads are busy the next piece gets a new one. */
+SCENARIO(C35_a_busy_thread_keeps_nobody_waiting)
+{
+	struct job busy[4] = { { .flags = 0 } };
+	int result = -1;
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	for (int i = 0; i < 4; i++) {
+		spawn(&g, does, &busy[i]);
+		until_entered(&busy[i]);
+		IS(co_work(five, NULL, &result), 0);
+		IS(result, 5);
+	}
+	for (int i = 0; i < 4; i++)
+		atomic_store(&busy[i].open, 1);
+	IS(co_group_end(&g, 0), 0);
+}
+
+/* Signals go to the threads of the program as they did before. */
+SCENARIO(C35_the_callers_signal_mask_stays)
+{
+	sigset_t before, after;
+
+	IS(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
+	IS(co_work(five, NULL, NULL), 0);
+	IS(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+	for (int signo = 1; signo < 32; signo++)
+		IS(sigismember(&after, signo), sigismember(&before, signo));
 }
 
 /* One that waits for a thread: abandoned there, it is dropped; its function may never have run. */
@@ -479,6 +616,23 @@ SCENARIO(S228_not_even_if_all_wait)
 	IS(lone_end(&h), 0);
 }
 
+/* The loop waits for it in the kernel, and does not go round meanwhile. */
+SCENARIO(S228_no_spinning_while_work_is_in_flight)
+{
+	struct nap n = { .dur = MS(1) };
+	struct co_stats before, after;
+	struct lone h;
+
+	lone_start(&h, nap, &n);
+	settle();
+	IS(co_stats(&before), 0);
+	IS(co_work(ten_real_ms, NULL, NULL), 0);
+	IS(co_stats(&after), 0);
+	ck_assert_uint_le(after.passes - before.passes, 20);
+	IS(lone_end(&h), 0);
+	AT(1);
+}
+
 SUITE("contract_work",
       C35_the_result_of_the_function,
       C35_what_is_refused,
@@ -487,6 +641,7 @@ SUITE("contract_work",
       C35_cancelled_at_entry,
       C35_not_cancellable_once_started,
       C35_abandoned,
+      C19_a_storm_counts_from_the_first,
       C35_abandoned_without_a_drop,
       C35_what_finished_is_not_dropped,
       C35_shutdown_waits_for_abandoned_work,
@@ -494,6 +649,11 @@ SUITE("contract_work",
       C35_the_grace_ends_the_wait,
       C35_more_jobs_than_threads,
       C35_eight_at_once,
+      C35_first_come_first_served,
+      C35_threads_end_with_the_runtime,
+      C35_a_busy_thread_keeps_nobody_waiting,
+      C35_the_callers_signal_mask_stays,
       C35_abandoned_while_no_thread_is_free,
       S228_no_jump_while_offloaded_work_is_in_flight,
-      S228_not_even_if_all_wait)
+      S228_not_even_if_all_wait,
+      S228_no_spinning_while_work_is_in_flight)

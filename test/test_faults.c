@@ -12,7 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "play.h"
+#include "ends.h"
 
 enum fault { NO_FAULT, FAULT_ALLOC, FAULT_MMAP, FAULT_MADVISE, FAULT_MPROTECT, FAULT_TIMERFD, FAULT_KINDS };
 
@@ -171,7 +171,7 @@ static int workload(void *arg)
 static void runs_clean(enum fault kind, int n, unsigned flags)
 {
 	struct co_options opt = counting(flags);
-	int code = 1, rc;
+	int before = open_descriptors(), code = 1, rc;
 
 	fault_kind = kind;
 	fault_in = n;
@@ -182,6 +182,7 @@ static void runs_clean(enum fault kind, int n, unsigned flags)
 		ck_assert_msg(code == 0 || code == -ENOMEM, "exit code %d, fault %d at %d", code, kind, n);
 	ck_assert_int_eq(live_blocks, 0);
 	ck_assert_uint_eq(live_bytes, 0);
+	ck_assert_int_eq(open_descriptors(), before);
 }
 
 static int for_all_n(enum fault kind, unsigned flags)

@@ -15,7 +15,15 @@
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 
-enum fault { NO_FAULT, FAULT_ALLOC, FAULT_CTL, FAULT_CREATE, FAULT_EVENTFD, FAULT_THREAD };
+enum fault {
+	NO_FAULT,
+	FAULT_ALLOC,
+	FAULT_CTL,
+	FAULT_CREATE,
+	FAULT_EVENTFD,
+	FAULT_THREAD,
+	FAULT_EINTR
+};
 
 static enum fault fault_kind;
 static int fault_in; /* calls until the one that fails; <= 0: it has */
@@ -50,6 +58,46 @@ int eventfd(unsigned count, int flags)
 	return fails(FAULT_EVENTFD) ? refused(EMFILE) : (int)syscall(SYS_eventfd2, count, flags);
 }
 
+ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+	return fails(FAULT_EINTR) ? refused(EINTR) : syscall(SYS_recvmsg, fd, m, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	return fails(FAULT_EINTR) ? refused(EINTR) : syscall(SYS_sendmsg, fd, m, flags);
+}
+
+ssize_t read(int fd, void *buf, size_t n)
+{
+	return fails(FAULT_EINTR) ? refused(EINTR) : syscall(SYS_read, fd, buf, n);
+}
+
+ssize_t write(int fd, const void *buf, size_t n)
+{
+	return fails(FAULT_EINTR) ? refused(EINTR) : syscall(SYS_write, fd, buf, n);
+}
+
+int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	return fails(FAULT_EINTR) ? refused(EINTR) : (int)syscall(SYS_accept4, fd, addr, len, flags);
+}
+
+/* interrupted, it goes on in the kernel */
+int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	int rc = (int)syscall(SYS_connect, fd, addr, len);
+
+	return fails(FAULT_EINTR) ? refused(EINTR) : rc;
+}
+
+int close(int fd)
+{
+	int rc = (int)syscall(SYS_close, fd);
+
+	return fails(FAULT_EINTR) ? refused(EINTR) : rc;
+}
+
 int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -60,13 +108,17 @@ int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void 
 }
 /* clang-format on */
 
+enum { BEYOND = 64 }; /* bytes after each block, which nobody may believe */
+
 static int live_blocks;
 
 static void *counted_alloc(size_t size, void *ctx)
 {
-	void *p = fails(FAULT_ALLOC) ? NULL : malloc(size);
+	void *p = fails(FAULT_ALLOC) ? NULL : malloc(size + BEYOND);
 
 	(void)ctx;
+	if (p != NULL)
+		memset(p, 0xa5, size + BEYOND);
 	live_blocks += p != NULL;
 	return p;
 }
@@ -165,16 +217,23 @@ static void posts(void)
 
 static int workload(void *arg)
 {
-	int ends[2], result = -1, rc;
+	int ends[2], high[2], result = -1, rc;
 
 	(void)arg;
 	pair(ends);
 	for (int i = 0; i < 2; i++)
 		transfers(ends);
+	IS(co_close(fcntl(ends[0], F_DUPFD_CLOEXEC, 64)), 0);	/* the first beyond the table */
+	for (int i = 0; i < 2; i++)	/* by numbers that need a larger table */
+		high[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, 300);
+	transfers(high);
+	close_both(high);
 	posts();
-	rc = co_work(five, NULL, &result);
-	if (!may_fail(rc))
-		IS(result, 5);
+	for (unsigned flags = 0; flags <= CO_ABANDON; flags++) {
+		result = -1;
+		rc = co_work_with(five, NULL, &result, flags, NULL);
+		IS(result, may_fail(rc) ? -1 : 5);
+	}
 	close_both(ends);
 	return 0;
 }
@@ -262,6 +321,56 @@ START_TEST(no_thread_is_minus_eagain)
 }
 END_TEST
 
+static atomic_int entered, may_leave;
+
+static int stays(void *unused)
+{
+	(void)unused;
+	atomic_store(&entered, 1);
+	await(&may_leave, 1);
+	return 7;
+}
+
+static int works(void *result)
+{
+	return co_work(stays, NULL, result);
+}
+
+static int works_five(void *result)
+{
+	return co_work(five, NULL, result);
+}
+
+/* No further thread: what is to be done waits for those that there are. */
+static int no_second_thread(void *arg)
+{
+	int first = -1, second = -1;
+	co_group g;
+
+	(void)arg;
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, works, &first);
+	while (atomic_load(&entered) == 0)
+		IS(co_yield_now(), 0);
+	fault_kind = FAULT_THREAD;
+	fault_in = 1;
+	spawn(&g, works_five, &second);
+	while (fault_in > 0)
+		IS(co_yield_now(), 0);
+	IS(second, -1);
+	atomic_store(&may_leave, 1);
+	IS(co_group_end(&g, 0), 0);
+	IS(first, 7);
+	IS(second, 5);
+	return 0;
+}
+
+START_TEST(no_second_thread_is_no_error)
+{
+	PLAY(no_second_thread);
+}
+END_TEST
+
 /* No epoll: what can be had at once can still be had; what must wait says why it cannot. */
 static int no_epoll(void *arg)
 {
@@ -290,6 +399,88 @@ START_TEST(no_place_in_epoll_is_told_at_once)
 }
 END_TEST
 
+/* A signal that interrupts a system call is not the end of the call that made it. */
+static void interrupt(int nth)
+{
+	ck_assert_int_le(fault_in, 0);
+	fault_kind = FAULT_EINTR;
+	fault_in = nth;
+}
+
+static int is_interrupted(void *arg)
+{
+	struct place at;
+	char buf[8];
+	int ends[2], server = listener(AF_INET, &at, 8), client = new_socket(AF_INET), fd;
+
+	(void)arg;
+	pair(ends);
+	put(ends[1], "data");
+	interrupt(1);
+	IS(co_read(ends[0], buf, sizeof(buf)), 4);
+	interrupt(1);
+	IS(co_read_until(ends[0], buf, sizeof(buf), MS(1)), TMO);
+	interrupt(1);
+	IS(co_write(ends[0], "data", 4), 4);
+	holds(ends[1], "data");
+	interrupt(1);
+	IS(co_connect(client, &at.addr.any, at.len), 0);
+	interrupt(1);
+	fd = co_accept(server, NULL, NULL);
+	ck_assert_int_ge(fd, 0);
+	interrupt(1);
+	IS(co_close(fd), 0);
+	ck_assert_int_le(fault_in, 0);
+	IS(co_close(fd), -EBADF);
+	close_both(ends);
+	IS(co_close(client), 0);
+	IS(co_close(server), 0);
+	return 0;
+}
+
+START_TEST(an_interrupted_call_goes_on)
+{
+	PLAY(is_interrupted);
+}
+END_TEST
+
+static int names_itself(void *ref)
+{
+	*(co_loop_ref *)ref = co_loop_self();
+	return co_sleep(CO_FOREVER);
+}
+
+/* The same when a post wakes the loop, and when the loop takes note of it; errno stays. */
+START_TEST(an_interrupted_post_goes_on)
+{
+	struct co_options opt = { .clock = CO_CLOCK_MONOTONIC };
+	struct co_post_node node = { .fn = on_post };
+	struct pollfd p = { .events = POLLIN };
+	co_loop_ref self;
+	co_loop *l;
+
+	IS(co_loop_open(&l, &opt), 0);
+	IS(co_loop_spawn(l, names_itself, &self), 0);
+	while (co_loop_run_once(l) > 0)
+		;
+	p.fd = co_loop_fd(l);
+	IS(poll(&p, 1, 0), 0);
+	interrupt(1);
+	errno = 77;
+	IS(co_post(self, &node), 0);
+	IS(errno, 77);
+	ck_assert_int_le(fault_in, 0);
+	IS(poll(&p, 1, 0), 1);
+	interrupt(1);
+	while (co_loop_run_once(l) > 0)
+		;
+	ck_assert_int_le(fault_in, 0);
+	IS(posted, 1);
+	IS(poll(&p, 1, 0), 0);
+	IS(co_loop_close(l), 0);
+}
+END_TEST
+
 SUITE("faults_io",
       nth_epoll_ctl_fails,
       nth_epoll_create_fails,
@@ -297,4 +488,7 @@ SUITE("faults_io",
       nth_thread_fails,
       nth_allocation_fails,
       no_thread_is_minus_eagain,
-      no_place_in_epoll_is_told_at_once)
+      no_second_thread_is_no_error,
+      no_place_in_epoll_is_told_at_once,
+      an_interrupted_call_goes_on,
+      an_interrupted_post_goes_on)

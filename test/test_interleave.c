@@ -17,6 +17,7 @@
 static void step(void);
 static void pause_until_others(void);
 static bool signalled;
+static int signals;
 
 #define REMOTE_LOAD(at) (step(), atomic_load(at))
 #define REMOTE_STORE(at, value) (step(), atomic_store(at, value))
@@ -25,7 +26,10 @@ static bool signalled;
 	(step(), atomic_compare_exchange_strong(at, expected, value))
 #define REMOTE_ADD(at, n) (step(), atomic_fetch_add(at, n))
 #define REMOTE_PAUSE() pause_until_others()
-#define REMOTE_SIGNAL(fd) (step(), (void)(fd), signalled = true)
+#define REMOTE_SIGNAL(fd) (step(), (void)(fd), signals++, signalled = true)
+
+static bool no_memory;
+#define calloc(n, size) (no_memory ? NULL : calloc(n, size))
 
 #include "../sched/remote.c"
 
@@ -179,6 +183,7 @@ static struct mailbox *mail;
 static co_loop_ref ref;
 static struct co_post_node nodes[THREADS][POSTS];
 static int delivered[THREADS][POSTS], accepted[THREADS][POSTS];
+static int sleeps;			/* times that the loop wanted to */
 
 static void is_fn(struct co_post_node *node)
 {
@@ -190,6 +195,7 @@ static void open_mail(void)
 	mail = whorl__mailbox_open();
 	ck_assert_ptr_nonnull(mail);
 	ref = whorl__mailbox_ref(mail);
+	signals = sleeps = 0;
 	posts_each = suite_long() ? POSTS : 1;
 	memset(nodes, 0, sizeof(nodes));
 	memset(delivered, 0, sizeof(delivered));
@@ -220,13 +226,15 @@ static int loops(int self)
 	int n = 0;
 
 	(void)self;
-	while (n < posts_each * (thread_count - 1)) {
+	while (true) {
 		whorl__mailbox_awake(mail);
 		n += deliver();
-		if (n < posts_each * (thread_count - 1) && whorl__mailbox_sleep(mail))
+		if (n == posts_each * (thread_count - 1))
+			return 0;
+		sleeps++;
+		if (whorl__mailbox_sleep(mail))
 			wait_for_signal();
 	}
-	return 0;
 }
 
 static int posts(int self)
@@ -236,13 +244,29 @@ static int posts(int self)
 	return 0;
 }
 
+/* Nothing is ever freed: what is over is there for the next to come. */
+static void all_is_there_again(void)
+{
+	uint32_t n = 0;
+
+	for (struct mailbox *m = free_mailboxes; m; m = m->next_free)
+		n++;
+	ck_assert_uint_eq(n, mailbox_chunks * PER_CHUNK);
+	n = 0;
+	for (struct share *s = free_shares; s; s = s->next)
+		n++;
+	ck_assert_uint_eq(n, share_chunks * PER_CHUNK);
+}
+
 static void all_came(void)
 {
 	for (int t = 1; t < thread_count; t++)
 		for (int i = 0; i < posts_each; i++)
 			ck_assert(accepted[t][i] && delivered[t][i] == 1);
+	ck_assert_int_le(signals, sleeps);	/* of many who find it asleep one signals */
 	whorl__mailbox_shut(mail);
 	whorl__mailbox_free(mail);
+	all_is_there_again();
 }
 
 START_TEST(no_post_is_lost_when_the_loop_goes_to_sleep)
@@ -273,6 +297,7 @@ static void accepted_came(void)
 	ck_assert_uint_eq(atomic_load(&mail->callers), 0);
 	ck_assert_ptr_null(atomic_load(&mail->posts));
 	whorl__mailbox_free(mail);
+	all_is_there_again();
 }
 
 START_TEST(an_accepted_post_runs_before_the_loop_is_gone)
@@ -347,6 +372,7 @@ static void one_cancel_at_most(void)
 	ck_assert_uint_eq(atomic_load(&mail->callers), 0);
 	ck_assert_ptr_null(atomic_load(&mail->cancels));
 	whorl__mailbox_free(mail);
+	all_is_there_again();
 }
 
 START_TEST(a_cancel_meets_the_scope_it_was_meant_for_or_none)
@@ -357,7 +383,98 @@ START_TEST(a_cancel_meets_the_scope_it_was_meant_for_or_none)
 }
 END_TEST
 
+/* ----------------------------------------------------------------------- cancels of two scopes */
+
+static struct share *two[2];
+static co_scope_ref two_refs[2];
+static int seen[2];
+
+static void open_two(void)
+{
+	open_mail();
+	for (int i = 0; i < 2; i++) {
+		two[i] = whorl__share_open(mail, node);
+		two_refs[i] = whorl__share_ref(two[i]);
+		seen[i] = 0;
+	}
+}
+
+static int takes_both(int self)
+{
+	(void)self;
+	while (true) {
+		struct share *s, *next;
+
+		whorl__mailbox_awake(mail);
+		for (s = whorl__mailbox_cancels(mail); s; s = next) {
+			const void *site;
+			int err;
+
+			next = s->next;
+			ck_assert_ptr_eq(whorl__share_take(s, &err, &site), node);
+			ck_assert_ptr_eq(s, two[err - 1]);
+			seen[err - 1]++;
+		}
+		if (seen[0] + seen[1] == 2)
+			return 0;
+		if (whorl__mailbox_sleep(mail))
+			wait_for_signal();
+	}
+}
+
+static int cancels_its_own(int self)
+{
+	return co_scope_cancel_remote(two_refs[self - 1], self);
+}
+
+static void both_came(void)
+{
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(threads[i + 1].rc, 0);
+		ck_assert_int_eq(seen[i], 1);
+		whorl__share_over(two[i]);
+	}
+	whorl__mailbox_shut(mail);
+	whorl__mailbox_free(mail);
+	all_is_there_again();
+}
+
+START_TEST(no_cancel_is_lost_when_the_loop_goes_to_sleep)
+{
+	int (*const bodies[])(int) = { takes_both, cancels_its_own, cancels_its_own };
+
+	ck_assert_int_gt(play_all(3, bodies, open_two, both_came), MANY);
+}
+END_TEST
+
+/* ------------------------------------------------------------------------------ without memory */
+
+/* None is had, nothing is kept, and the next one is. */
+START_TEST(without_memory_there_is_no_mailbox_and_no_share)
+{
+	int fd = dup(0);
+
+	no_memory = true;
+	ck_assert_ptr_null(whorl__mailbox_open());
+	close(fd);
+	ck_assert_int_eq(dup(0), fd);	/* its descriptor was closed */
+	no_memory = false;
+	open_mail();
+	no_memory = true;
+	ck_assert_ptr_null(whorl__share_open(mail, node));
+	no_memory = false;
+	share = whorl__share_open(mail, node);
+	ck_assert_ptr_nonnull(share);
+	whorl__share_over(share);
+	whorl__mailbox_shut(mail);
+	whorl__mailbox_free(mail);
+	all_is_there_again();
+}
+END_TEST
+
 SUITE("interleave",
       no_post_is_lost_when_the_loop_goes_to_sleep,
       an_accepted_post_runs_before_the_loop_is_gone,
-      a_cancel_meets_the_scope_it_was_meant_for_or_none)
+      a_cancel_meets_the_scope_it_was_meant_for_or_none,
+      no_cancel_is_lost_when_the_loop_goes_to_sleep,
+      without_memory_there_is_no_mailbox_and_no_share)

@@ -422,6 +422,23 @@ START_TEST(a_runtime_may_leave_sigsegv_alone)
 }
 END_TEST
 
+/* What it wished for is over with it. */
+START_TEST(sigsegv_is_left_alone_as_long_as_the_runtime_lives)
+{
+	struct co_options options = { .flags = CO_OPT_NO_SEGV_REPORT };
+	bool alone = true;
+	struct co_raw *co;
+
+	signal(SIGSEGV, SIG_DFL);
+	ck_assert_int_eq(co_run(use_coroutines, &alone, &options, NULL), 0);
+	ck_assert_int_eq(co_raw_create(&co, nothing, NULL), 0);
+	ck_assert(!segv_is(SIG_DFL));
+	co_raw_destroy(co);
+	alone = false;
+	ck_assert_int_eq(co_run(use_coroutines, &alone, NULL, NULL), 0);
+}
+END_TEST
+
 START_TEST(an_alternate_stack_that_is_there_stays)
 {
 	static char mine[1 << 16];
@@ -440,4 +457,5 @@ SUITE("overflow", k1_overflow_names_the_coroutine, k2_no_frame_up_to_64_kib_jump
       other_faults_are_passed_on, a_canary_is_seen_when_the_coroutine_stops,
       a_canary_bears_a_nearly_full_stack, a_handler_that_is_there_stays,
       the_handler_goes_with_the_last_thread, the_handler_goes_with_the_runtime,
-      a_runtime_may_leave_sigsegv_alone, an_alternate_stack_that_is_there_stays)
+      a_runtime_may_leave_sigsegv_alone, sigsegv_is_left_alone_as_long_as_the_runtime_lives,
+      an_alternate_stack_that_is_there_stays)

@@ -6,10 +6,18 @@
 #include "actor.h"
 
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 static time_t wall_jump, boot_jump; /* seconds added to these clocks */
+static int waits_by = -1;	    /* the clock of the loop's timerfd */
+
+int timerfd_create(int clock, int flags)
+{
+	waits_by = clock;
+	return (int)syscall(SYS_timerfd_create, clock, flags);
+}
 
 int clock_gettime(clockid_t id, struct timespec *ts)
 {
@@ -266,9 +274,9 @@ static int counts_ticks(void *arg)
 static int suspend_tickers(void *counted)
 {
 	static const int after_60[] = { 1, 6, 1 }, after_67[] = { 2, 7, 1 }, missed[] = { 5, 0, 0 };
-	struct beat beat[] = {
-		{ .mode = CO_TICK_SKIP }, { .mode = CO_TICK_BURST }, { .mode = CO_TICK_DELAY }
-	};
+	struct beat beat[] = { { .mode = CO_TICK_SKIP },
+			       { .mode = CO_TICK_BURST },
+			       { .mode = CO_TICK_DELAY } };
 	int once = counted != NULL;
 	co_group g;
 
@@ -302,7 +310,27 @@ START_TEST(S237_tickers_follow_their_mode)
 }
 END_TEST
 
+/* C37: and it waits by the clock that it reads, so that a suspend does not put off a timer */
+START_TEST(S237_it_waits_by_that_clock)
+{
+	static const struct {
+		enum co_clock clock;
+		int waits_by;
+	} of[] = {
+		{ CO_CLOCK_MONOTONIC, CLOCK_MONOTONIC },
+		{ CO_CLOCK_BOOTTIME, CLOCK_BOOTTIME },
+	};
+
+	for (size_t i = 0; i < LENGTH(of); i++) {
+		struct co_options opt = { .clock = of[i].clock };
+
+		IS(co_run(five, NULL, &opt, NULL), 0);
+		IS(waits_by, of[i].waits_by);
+	}
+}
+END_TEST
+
 SUITE("scenarios-clock", S227_no_jump_while_someone_is_runnable, S230_no_backward_jump,
       S231_advance_runs_timers_in_order, S233_stall_is_one_late_batch, S234_deterministic,
-      S236_monotonic_by_default, S237_boottime_option,
-      S237_tickers_follow_their_mode)
+      S236_monotonic_by_default, S237_boottime_option, S237_tickers_follow_their_mode,
+      S237_it_waits_by_that_clock)
