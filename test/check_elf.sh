@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the loader and the kernel will make of libwhorl.so, as readelf tells it.
+# What the loader and the kernel will make of libwhorl.so, as readelf tells it: no executable stack
+# (K6), no shadow stack (K4).
 # shellcheck disable=SC2317  # try calls the functions
 set -eu
 srcdir=${srcdir:-.}

@@ -264,6 +264,9 @@ SCENARIO(C2_loop_now_is_the_time_of_this_pass)
 	IS(co_sleep(MS(10)), 0);
 	AT(60);
 	IS(co_loop_now(), MS(60));
+	stall(MS(40));
+	settle();
+	IS(co_loop_now(), MS(100));
 }
 
 /* ---------------------------------------------------------------- -ECANCELED and -ETIMEDOUT */

@@ -204,6 +204,41 @@ SCENARIO(C35_abandoned)
 	IS(j.got, 77);
 }
 
+struct late_strike {
+	struct job *job;
+	co_ref ref;
+};
+
+static int cancels_what_is_done(void *arg)
+{
+	struct late_strike *k = arg;
+
+	atomic_store(&k->job->open, 1);
+	await(&k->job->left, 1);
+	usleep(20000); /* the thread has handed it back */
+	return co_cancel(k->ref, 0);
+}
+
+/* C8: cancelled first, it is abandoned, though it comes back before the caller runs. */
+SCENARIO(C35_cancelled_as_it_comes_back)
+{
+	struct job j = { .result = 9, .flags = CO_ABANDON };
+	struct late_strike k = { .job = &j };
+	struct lone f, h;
+
+	lone_start(&f, does, &j);
+	until_entered(&j);
+	k.ref = f.ref;
+	lone_start(&h, cancels_what_is_done, &k);
+	IS(lone_end(&h), 0);
+	IS(lone_end(&f), CANC);
+	IS(j.rc, CANC);
+	IS(j.got, 77);
+	while (atomic_load(&j.dropped) == 0)
+		IS(co_yield_now(), 0);
+	IS(atomic_load(&j.dropped), 1);
+}
+
 static int works_into_a_storm(void *arg)
 {
 	struct job *j = arg;
@@ -641,6 +676,7 @@ SUITE("contract_work",
       C35_cancelled_at_entry,
       C35_not_cancellable_once_started,
       C35_abandoned,
+      C35_cancelled_as_it_comes_back,
       C19_a_storm_counts_from_the_first,
       C35_abandoned_without_a_drop,
       C35_what_finished_is_not_dropped,

@@ -391,6 +391,8 @@ static void *churn(void *seed_of_thread)
 	return NULL;
 }
 
+/* Their stacks only: no call takes a coroutine to another thread, so that nothing of a thread's that
+ * the compiler remembers across a switch is ever another's (K9). */
 START_TEST(threads_share_the_stacks)
 {
 	uint64_t seed = suite_seed();
@@ -433,7 +435,7 @@ static void *round_upward(void *value)
 	return value;
 }
 
-START_TEST(k8_fp_control_of_its_own)
+START_TEST(K8_fp_control_of_its_own)
 {
 	struct co_attr attr = { .flags = CO_KEEP_FPENV };
 	struct co_raw *a = create(round_upward, &attr), *b = create(round_upward, &attr);
@@ -471,7 +473,7 @@ static void *keep_inside_keep(void *value)
 	return value;
 }
 
-START_TEST(k8_fp_control_when_nested)
+START_TEST(K8_fp_control_when_nested)
 {
 	struct co_attr attr = { .flags = CO_KEEP_FPENV };
 	struct co_raw *co = create(keep_inside_keep, &attr);
@@ -483,7 +485,7 @@ START_TEST(k8_fp_control_when_nested)
 }
 END_TEST
 
-START_TEST(k8_fp_control_is_the_threads_without_the_flag)
+START_TEST(K8_fp_control_is_the_threads_without_the_flag)
 {
 	struct co_raw *co = create(round_upward, NULL);
 
@@ -684,6 +686,6 @@ SUITE("raw", values_go_in_and_out, out_may_be_null, state_follows, a_finished_on
       resume_nests, one_that_waits_for_another_is_not_resumed, the_last_resumer_gets_control,
       suspend_outside_gives_null, bad_arguments, errno_is_left_alone, destroying_a_running_one_aborts,
       stacks_are_reused_last_in_first_out, all_bytes_asked_for_can_be_used, high_water_mark,
-      threads_share_the_stacks, k8_fp_control_of_its_own, k8_fp_control_when_nested,
-      k8_fp_control_is_the_threads_without_the_flag, cxx_exceptions_of_its_own,
+      threads_share_the_stacks, K8_fp_control_of_its_own, K8_fp_control_when_nested,
+      K8_fp_control_is_the_threads_without_the_flag, cxx_exceptions_of_its_own,
       threads_leave_nothing_mapped, nth_system_call_fails, all_system_calls_from_the_nth_fail)

@@ -260,7 +260,7 @@ START_TEST(guards_of_the_best_kind)
 }
 END_TEST
 
-START_TEST(k3_a_million_guarded_stacks_in_under_100_maps)
+START_TEST(K3_a_million_guarded_stacks_in_under_100_maps)
 {
 	size_t n = WHORL__ASAN ? 1000 : 1000000; /* LeakSanitizer looks into each */
 	size_t limit = (size_t)read_mprotect_limit();
@@ -492,7 +492,7 @@ END_TEST
 SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_what_was_asked_for,
       last_in_first_out, a_stack_may_describe_itself, stacks_do_not_overlap,
       an_unused_pool_maps_nothing, fini_unmaps_all_but_slabs_in_use, guards_of_the_best_kind,
-      k3_a_million_guarded_stacks_in_under_100_maps, no_probe_means_mprotect,
+      K3_a_million_guarded_stacks_in_under_100_maps, no_probe_means_mprotect,
       a_kernel_without_guards_is_asked_once, a_kernel_that_lies_is_found_out,
       locked_memory_gets_mprotect, mprotect_has_half_of_the_maps,
       mprotect_ends_at_its_share_of_the_maps, a_canary_sees_any_word_of_its_line,

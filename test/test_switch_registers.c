@@ -147,12 +147,32 @@ START_TEST(preserved_registers_survive)
 }
 END_TEST
 
+/* Nothing where the switch is no stub of ours. */
+void whorl__fiber_start(void) __attribute__((weak, visibility("hidden")));
+void whorl__switch(void) __attribute__((visibility("hidden")));
+
+/* K4, K5: `endbr64`, or `bti c`, without which an indirect call of the switch is a SIGILL or worse
+ * where the CPU looks for landing pads. */
+START_TEST(K4_K5_the_switch_begins_with_a_landing_pad)
+{
+#if defined(__x86_64__)
+	static const unsigned char pad[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+#else
+	static const unsigned char pad[] = { 0x5f, 0x24, 0x03, 0xd5 };
+#endif
+
+	if (whorl__fiber_start)
+		ck_assert_mem_eq((const void *)(uintptr_t)whorl__switch, pad, sizeof(pad));
+}
+END_TEST
+
 #if defined(__x86_64__)
 static void fp_control(uint32_t *mxcsr, uint16_t *x87)
 {
 	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(*mxcsr), "=m"(*x87));
 }
 
+/* K8 */
 START_TEST(fp_control_words_survive)
 {
 	uint32_t mxcsr[2], changed = 0x1f80 | 0x6000; /* toward zero */
@@ -167,7 +187,8 @@ START_TEST(fp_control_words_survive)
 }
 END_TEST
 
-SUITE("switch_registers", preserved_registers_survive, fp_control_words_survive)
+SUITE("switch_registers", preserved_registers_survive, K4_K5_the_switch_begins_with_a_landing_pad,
+      fp_control_words_survive)
 #else
-SUITE("switch_registers", preserved_registers_survive)
+SUITE("switch_registers", preserved_registers_survive, K4_K5_the_switch_begins_with_a_landing_pad)
 #endif
