@@ -23,7 +23,7 @@
 enum { BUDGET = 64, SPIN = 1000000 };
 
 #define POLL_INTERVAL CO_US(50)		/* of running, on the real clock */
-#define WAKE_INTERVAL CO_US(50)		/* from the end of a wait to the next wake by a timer */
+#define WAKE_INTERVAL CO_US(100)		/* from the end of a wait to the next wake by a timer */
 #define DEFAULT_GRACE CO_SEC(5)
 #define DEFAULT_WATCHDOG CO_SEC(10)
 
@@ -373,7 +373,7 @@ static void arm_fd(struct co_loop *l, co_ns at)
 }
 
 /* When to wake for a timer: a wake costs 6 us, ten times what a coroutine does in it, so those that
- * are due in quick succession share one. 100 000 sleepers: half the CPU, 25 us later on average. */
+ * are due in quick succession share one. 100 000 sleepers: half the CPU, 50 us later on average. */
 static co_ns wake_time(const struct co_loop *l, co_ns next)
 {
 	co_ns least = l->woke + WAKE_INTERVAL;

@@ -53,8 +53,8 @@ static inline __attribute__((always_inline)) void warm(const struct co *co)
 		__builtin_prefetch(sp + 64 * line);
 }
 
-/* The stack of the one AHEAD places on; and before that can be, its control block. At a million
- * sleepers a wake is 1.0 us with it, 1.6 without. */
+/* The stack of the one AHEAD places on; and before that can be, its control block. With
+ * 100 000 sleepers a wake is 1.0 us with it, 1.6 without. */
 static inline __attribute__((always_inline)) void look_ahead(const struct ring *r, size_t left)
 {
 	const struct co *far;

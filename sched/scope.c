@@ -342,6 +342,17 @@ void whorl__close_inner(struct co *co, struct node *n)
 
 /* ---------------------------------------------------------------------------- the user's object */
 
+static int find_no_open(const co_scope *s, const void *site)
+{
+	if (s->magic_ == CLOSED || s->magic_ == REFUSED)
+		return FIND_OVER;
+	if (s->magic_ == NO_MEMORY)
+		return FIND_NO_NODE;
+	if (is_fresh(s))
+		return FIND_FRESH;
+	return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "no scope: garbage");
+}
+
 int whorl__find(const co_scope *s, struct node **out, const void *site)
 {
 	struct co_loop *l = whorl__loop;
@@ -349,14 +360,8 @@ int whorl__find(const co_scope *s, struct node **out, const void *site)
 
 	if (!s)
 		return -EINVAL;
-	if (s->magic_ == CLOSED || s->magic_ == REFUSED)
-		return FIND_OVER;
-	if (s->magic_ == NO_MEMORY)
-		return FIND_NO_NODE;
-	if (is_fresh(s))
-		return FIND_FRESH;
 	if (s->magic_ != OPEN)
-		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "no scope: garbage");
+		return find_no_open(s, site);
 	if (!l)
 		return -EPERM;
 	if (s->loop_ != l->serial) {
