@@ -1,16 +1,16 @@
 /* The loop: opening, passes, waiting, the end; and co_run, which is written with co_loop_*.
  *
- * A pass looks at descriptors, at the mail of other threads, and at timers, in this order, and then
- * runs coroutines until its budget of switches is used up or nobody is ready. Coroutines switch
- * straight to the next in the queue; the loop's own stack is only reached between passes. On the
- * real clock the budget is BUDGET switches, so the clock is read at least that often; on the virtual
- * one it is the length of the queue, so that what is woken in a pass runs in the next, in the same
- * order every time.
+ * A pass looks at descriptors, at the mail of other threads, and at timers, in this order, and
+ * then runs coroutines until its budget of switches is used up or nobody is ready. Coroutines
+ * switch straight to the next in the queue; the loop's own stack is only reached between passes.
+ * On the real clock the budget is BUDGET switches, so the clock is read at least that often; on
+ * the virtual one it is the length of the queue, so that what is woken in a pass runs in the next,
+ * in the same order every time.
  *
  * Between passes with nothing to do the loop waits on one epoll set, in which is a timerfd armed
  * for the instant that wheel_next names, or a little later if the last wait has just ended. Timers
- * of a timerfd are precise without PR_SET_TIMERSLACK, and a guest's event loop can poll the set. The
- * virtual clock does not wait for timers: it jumps to the next one. */
+ * of a timerfd are precise without PR_SET_TIMERSLACK, and a guest's event loop can poll the set.
+ * The virtual clock does not wait for timers: it jumps to the next one. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
