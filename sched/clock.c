@@ -96,8 +96,7 @@ int co_test_advance(co_ns dur)
 		return rc;
 	target = later(l, dur);
 	for (settle(l->current);
-	     (next = tick_time(wheel_next(&l->wheel))) <= target && next < CO_FOREVER;
-	     settle(l->current))
+	     (next = tick_time(wheel_next(&l->wheel))) <= target; settle(l->current))
 		if (next > l->latest)
 			l->latest = next;
 	l->latest = target;

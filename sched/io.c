@@ -125,7 +125,7 @@ static void drain(int event_fd)
 void whorl__poll(struct co_loop *l, int timeout_ms)
 {
 	struct epoll_event ev[EVENTS];
-	int n;
+	int saved = errno, n;	/* it is that of whoever runs next */
 
 	do {
 		n = epoll_wait(l->epoll_fd, ev, EVENTS, timeout_ms);
@@ -138,6 +138,7 @@ void whorl__poll(struct co_loop *l, int timeout_ms)
 				on_event(l, ev[i].data.fd, (int)ev[i].events);
 		timeout_ms = 0;
 	} while (n == EVENTS);
+	errno = saved;
 }
 
 void whorl__free_fds(struct co_loop *l)
@@ -175,22 +176,23 @@ static int wait_fd(struct co *co, int fd, int events, co_ns abs)
 	rc = watch(l, fd);
 	if (rc < 0) {
 		leave(co, rc);
-		return rc == -EPERM ? events : rc;	/* a file: always ready */
+		return rc == -EPERM ? -EINVAL : rc;	/* a plain file: it has no such event */
 	}
 	rc = whorl__park(co);
 	return rc < 0 ? rc : fw.happened;
 }
 
 /* The same, and looks itself: an event may be that of a file which had the number before, and lives
- * on as another one. */
+ * on as another one. errno is the caller's: it is put back. */
 static int wait_ready(struct co *co, int fd, int events, co_ns abs)
 {
 	struct pollfd p = { .fd = fd, .events = (short)events };
-	int rc;
+	int saved = errno, rc;
 
 	do
 		rc = wait_fd(co, fd, events, abs);
 	while (rc > 0 && poll(&p, 1, 0) == 0);
+	errno = saved;
 	return rc < 0 ? rc : p.revents & POLLNVAL ? -EBADF : p.revents ? p.revents : rc;
 }
 

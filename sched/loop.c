@@ -223,7 +223,6 @@ int co_loop_open(co_loop **out, const struct co_options *opt)
 		if (rc < 0)
 			goto no_watch;
 	}
-	whorl__overflow_leave_alone = (o.flags & CO_OPT_NO_SEGV_REPORT) != 0;
 	enlist(l);
 	*out = l;
 	return 0;
@@ -314,7 +313,6 @@ static bool look_outside(struct co_loop *l)
 		whorl__poll(l, 0);
 		l->polled = l->latest;
 	}
-	l->idle = false;
 	whorl__run_mail(l);
 	return mail;
 }
@@ -336,8 +334,10 @@ static void pass(struct co_loop *l)
 		report_spin(l);
 	l->budget = l->virtual_clock ? (unsigned)queue_length(&l->ready) : BUDGET;
 	first = next_ready(l);
+	whorl__overflow_leave_alone = (l->opt.flags & CO_OPT_NO_SEGV_REPORT) != 0;
 	if (first)
 		whorl__fiber_switch(first->on, whorl__resume_value(first));
+	whorl__overflow_leave_alone = false;
 	whorl__loop = NULL;
 }
 
@@ -563,7 +563,6 @@ static void dispose(struct co_loop *l)
 		whorl__end_pool(l);
 	if (l->mail)
 		close_mailbox(l, stuck);
-	whorl__overflow_leave_alone = false;
 	if (!(l->opt.flags & CO_OPT_NO_SEGV_REPORT))
 		whorl__overflow_unwatch();
 	close_fds(l);

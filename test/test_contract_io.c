@@ -13,6 +13,13 @@
 
 /* Counted on their way: the library's calls bind to the program's definition. */
 static int registrations;
+static atomic_int waits; /* of the loop, in the kernel */
+
+int epoll_wait(int epfd, struct epoll_event *events, int n, int timeout)
+{
+	atomic_fetch_add(&waits, timeout != 0);
+	return (int)syscall(SYS_epoll_pwait, epfd, events, n, timeout, NULL, 8);
+}
 
 int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
@@ -345,6 +352,47 @@ SCENARIO(errno_is_left_alone)
 			IS(c->call(&t), -EBADF);
 			IS(errno, 77);
 		}
+}
+
+/* also where the number was closed by close(2) and used again, so that the loop guesses wrong */
+SCENARIO(errno_is_left_alone_by_a_wrong_guess)
+{
+	int ends[2];
+
+	for (int i = 0; i < 2; i++) {
+		pair(ends);
+		errno = 77;
+		IS(co_wait_fd_until(ends[0], POLLIN, co_now() + 1), TMO);
+		IS(errno, 77);
+		IS(close(ends[0]), 0);
+		IS(close(ends[1]), 0);
+	}
+}
+
+static void on_sigalrm(int signo)
+{
+	(void)signo;
+}
+
+static void *interrupts(void *loop)
+{
+	await(&waits, 1);
+	IS(pthread_kill(*(pthread_t *)loop, SIGALRM), 0);
+	return NULL;
+}
+
+/* and by a signal while the loop waits */
+SCENARIO_WITH(errno_is_left_alone_by_a_signal, real_clock())
+{
+	pthread_t self = pthread_self(), thread;
+
+	signal(SIGALRM, on_sigalrm);
+	atomic_store(&waits, 0);
+	thread = start(interrupts, &self);
+	errno = 77;
+	IS(co_sleep(MS(20)), 0);
+	IS(errno, 77);
+	finish(thread);
 }
 
 /* ------------------------------------------------------------------- waits that are ended */
@@ -798,6 +846,19 @@ SCENARIO(C34_a_wait_is_one_registration)
 
 /* ------------------------------------------------------------------------------- wait_fd */
 
+/* A plain file has no other events than those that are always there. */
+SCENARIO(C34_wait_fd_for_what_a_plain_file_has_not)
+{
+	FILE *file = tmpfile();
+	int fd = fileno(file);
+
+	IS(co_wait_fd(fd, POLLIN | POLLPRI), POLLIN);
+	IS(co_wait_fd(fd, POLLPRI), -EINVAL);
+	IS(co_wait_fd_until(fd, POLLRDHUP, MS(1)), -EINVAL);
+	AT(0);
+	IS(fclose(file), 0);
+}
+
 SCENARIO(C34_wait_fd_returns_what_is_there)
 {
 	int ends[2];
@@ -920,6 +981,8 @@ SUITE("contract_io",
       C10_the_deadline_of_a_call_is_minus_etimedout,
       C7_a_deadline_that_is_due_does_not_block,
       errno_is_left_alone,
+      errno_is_left_alone_by_a_wrong_guess,
+      errno_is_left_alone_by_a_signal,
       C10_close_wakes_who_waits,
       C10_close_wakes_reader_and_writer,
       C34_a_cancel_takes_nothing_and_closes_nothing,
@@ -938,6 +1001,7 @@ SUITE("contract_io",
       C34_wait_fd_returns_what_is_there,
       C34_wait_fd_waits_for_its_own_events,
       C34_wait_fd_of_what_is_closed_meanwhile,
+      C34_wait_fd_for_what_a_plain_file_has_not,
       C34_wait_fd_refuses,
       C39_outside_all_but_close_are_refused,
       C34_no_descriptor_is_minus_ebadf)

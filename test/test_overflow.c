@@ -439,6 +439,24 @@ START_TEST(sigsegv_is_left_alone_as_long_as_the_runtime_lives)
 }
 END_TEST
 
+/* Each as its own options say, also when another one on the thread has ended. */
+START_TEST(two_runtimes_that_leave_sigsegv_alone)
+{
+	struct co_options options = { .flags = CO_OPT_NO_SEGV_REPORT };
+	bool alone = true;
+	co_loop *l;
+
+	signal(SIGSEGV, SIG_DFL);
+	ck_assert_int_eq(co_loop_open(&l, &options), 0);
+	ck_assert_int_eq(co_run(use_coroutines, &alone, &options, NULL), 0);
+	ck_assert_int_eq(co_loop_spawn(l, use_coroutines, &alone), 0);
+	while (co_loop_run_once(l) > 0)
+		;
+	ck_assert_int_eq(co_loop_close(l), 0);
+	ck_assert(segv_is(SIG_DFL));
+}
+END_TEST
+
 START_TEST(an_alternate_stack_that_is_there_stays)
 {
 	static char mine[1 << 16];
@@ -458,4 +476,4 @@ SUITE("overflow", k1_overflow_names_the_coroutine, k2_no_frame_up_to_64_kib_jump
       a_canary_bears_a_nearly_full_stack, a_handler_that_is_there_stays,
       the_handler_goes_with_the_last_thread, the_handler_goes_with_the_runtime,
       a_runtime_may_leave_sigsegv_alone, sigsegv_is_left_alone_as_long_as_the_runtime_lives,
-      an_alternate_stack_that_is_there_stays)
+      two_runtimes_that_leave_sigsegv_alone, an_alternate_stack_that_is_there_stays)

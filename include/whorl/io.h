@@ -30,8 +30,8 @@ extern "C" {
 #endif
 
 /* Waits until one of the poll(2) events POLLIN, POLLPRI, POLLRDHUP, POLLOUT is there, and returns
- * those that are, with POLLERR and POLLHUP. -EINVAL: no event, or another one. -EBADF; -EBUSY;
- * -ENOMEM; -ETIMEDOUT for the second. */
+ * those that are, with POLLERR and POLLHUP. -EINVAL: no event, another one, or one that a plain
+ * file does not have. -EBADF; -EBUSY; -ENOMEM; -ETIMEDOUT for the second. */
 int co_wait_fd(int fd, short events) CO_MUST_CHECK;
 int co_wait_fd_until(int fd, short events, co_ns abs) CO_MUST_CHECK;
 
