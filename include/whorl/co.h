@@ -176,7 +176,8 @@ struct co_options {
 	struct co_alloc alloc;		/* NULL functions = malloc and free */
 	struct co_attr attr;		/* of coroutines that are spawned without, and of main */
 	co_ns grace;			/* for detached coroutines at the end; 0 = 5 s */
-	co_ns slack;			/* timers may be late by it, to share a wake; 0 = none */
+	co_ns slack;			/* timers may be late by it, to share a wake; 0 = only as
+					 * far as wakes come more often than each 100 us */
 	co_ns watchdog;			/* see CO_REPORT_STUCK_CHILD; 0 = 10 s */
 	/* The hooks run on the loop's thread, perhaps on a coroutine's stack. `text` is theirs
 	 * until they return; `site` may be NULL. */
