@@ -236,6 +236,15 @@ def summary(runs):
     return cells
 
 
+def lines_of(results):
+    """JSON with a line for each cell and each run, so that two results can be told apart."""
+    def text(value):
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return "[\n  " + ",\n  ".join(json.dumps(item) for item in value) + "]"
+        return json.dumps(value)
+    return "{" + ",\n ".join(f"{json.dumps(k)}: {text(v)}" for k, v in results.items()) + "}\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", required=True, help="where results.json goes")
@@ -274,8 +283,7 @@ def main():
     os.makedirs(options.out, exist_ok=True)
     path = os.path.join(options.out, "results.json")
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(results, file, indent=1)
-        file.write("\n")
+        file.write(lines_of(results))
 
     wrong = [c for c in results["cells"] if "error" in c]
     for cell in wrong:
