@@ -372,8 +372,8 @@ static void arm_fd(struct co_loop *l, co_ns at)
 	l->fd_armed = l->opt.now ? INT64_MIN : at;
 }
 
-/* When to wake for a timer: a wake costs 6 us, ten times what a coroutine does in it, so those that
- * are due in quick succession share one. 100 000 sleepers: half the CPU, 50 us later on average. */
+/* When to wake for a timer: a wake costs much more than what a coroutine does in it, so those that
+ * are due in quick succession share one. 100 000 sleepers: half the CPU, p50 50 us later. */
 static co_ns wake_time(const struct co_loop *l, co_ns next)
 {
 	co_ns least = l->woke + WAKE_INTERVAL;

@@ -128,8 +128,8 @@ uint64_t wheel_expires(const struct wheel_timer *t);
 uint64_t wheel_next(struct wheel *w);
 
 /* Sets the time. An advance to before wheel_now() changes nothing. O(timers that were armed in the
- * past). With thousands of timers it also does some of the work of later pops, 20 us at the most:
- * so, where time moves in small steps, no call takes much longer, however many timers there
+ * past). With thousands of timers it also does some of the work of later pops, moving 512 of them
+ * at the most: so, where time moves in small steps, no call takes long, however many timers there
  * are. */
 void wheel_advance(struct wheel *w, uint64_t now);
 
