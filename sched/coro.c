@@ -204,22 +204,15 @@ static void run(void *arg, void *value)
 bool whorl__bad_attr(const struct co_attr *attr)
 {
 	return attr->priority < CO_PRIO_LOW || attr->priority > CO_PRIO_HIGH ||
-	       attr->stack_size > WHORL__STACK_MAX ||
-	       (attr->flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH));
+	       attr->stack_size > WHORL__STACK_MAX || (attr->flags & ~WHORL__ATTR_FLAGS);
 }
 
-_Static_assert(sizeof(struct home) + 63 <= WHORL__RECORD_MAX,
-	       "the stack's own bytes are the user's");
-
-static size_t home_size(void)
-{
-	return (sizeof(struct home) + 63) & ~(size_t)63;
-}
+_Static_assert(HOME_SIZE <= WHORL__RECORD_MAX, "the stack's own bytes are the user's");
 
 static void make_home(struct co *co, struct group *g, const struct spawn *what, const char *name)
 {
 	char *top = whorl__stack_top(&co->fiber.stack);
-	struct home *home = (struct home *)(void *)(top - home_size());
+	struct home *home = (struct home *)(void *)(top - HOME_SIZE);
 
 	co->home = home;
 	whorl__node_root(&home->root, g->node, co);
@@ -230,9 +223,7 @@ static void make_home(struct co *co, struct group *g, const struct spawn *what, 
 	home->arg = what->arg;
 	home->exit_out = what->exit_out;
 	list_init(&home->overdue);
-	home->name[0] = '\0';
-	if (name)
-		snprintf(home->name, sizeof home->name, "%s", name);
+	whorl__copy_name(home->name, name);
 	co->scope = &home->root;
 	co->nearest = TICK_NEVER;
 }
@@ -253,22 +244,27 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what,
 	co->keep = co->was_cancelled = co->stormed = false;
 	co->streak = co->checkpoints = co->ignored = co->depth = co->mutexes = 0;
 	make_home(co, g, what, attr->name);
-	whorl__fiber_init(&co->fiber, &stack, home_size(), attr->flags, run, co);
+	whorl__fiber_init(&co->fiber, &stack, HOME_SIZE, attr->flags, run, co);
 	co->fiber.name = co->home->name;
 	co->fiber.site = what->site;
 	co->on = &co->fiber;
 }
 
-/* In a steady state that of the one that finished last. */
-static int take_stack(struct co_loop *l, size_t size, struct whorl__stack *out)
+/* In a steady state that of the one that finished last. A size that is not given is the loop's, if
+ * that is of the same kind. */
+static int take_stack(struct co_loop *l, const struct co_attr *attr, struct whorl__stack *out)
 {
-	if (l->last_stack.low && whorl__stack_again(&l->last_stack, size)) {
+	size_t size = attr->stack_size;
+
+	if (size == 0 && !((attr->flags ^ l->opt.attr.flags) & CO_SMALL_STACK))
+		size = l->opt.attr.stack_size;
+	if (l->last_stack.low && whorl__stack_again(&l->last_stack, size, attr->flags)) {
 		*out = l->last_stack;
 		l->last_stack.low = NULL;
 		return 0;
 	}
 	put_last_stack(l);
-	return whorl__stack_get(&l->stacks, size, out);
+	return whorl__stack_get(&l->stacks, size, attr->flags, out);
 }
 
 int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, struct co **out)
@@ -282,8 +278,7 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	co = co_get(l);
 	if (!co)
 		return -ENOMEM;
-	rc = take_stack(l, attr->stack_size ? attr->stack_size : l->opt.attr.stack_size,
-			&co->fiber.stack);
+	rc = take_stack(l, attr, &co->fiber.stack);
 	if (rc < 0)
 		goto no_stack;
 	rc = queue_join(l, attr->priority);
@@ -426,5 +421,5 @@ size_t co_stack_used(co_ref ref)
 
 	if (whorl__lookup(ref, &co, SITE()) < 0 || co->state == STATE_DONE)
 		return 0;
-	return whorl__stack_used(&co->fiber.stack);
+	return whorl__stack_used(&co->fiber.stack, HOME_SIZE);
 }

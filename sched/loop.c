@@ -174,7 +174,7 @@ static void loop_init(struct co_loop *l, const struct co_options *o)
 	l->root.group = &l->detached;
 	list_init(&l->cancelled);
 	wheel_init(&l->wheel, scope_tick(l->now));
-	whorl__stack_pool_init(&l->stacks, o->flags & CO_OPT_NO_GUARD_PROBE);
+	whorl__stack_pool_init(&l->stacks, HOME_SIZE, o->flags & CO_OPT_NO_GUARD_PROBE);
 }
 
 /* The epoll set with the timerfd in it. */
@@ -218,11 +218,11 @@ int co_loop_open(co_loop **out, const struct co_options *opt)
 	rc = open_fds(l);
 	if (rc < 0)
 		goto no_fd;
-	if (!(o.flags & CO_OPT_NO_SEGV_REPORT)) {
-		rc = whorl__overflow_watch();
-		if (rc < 0)
-			goto no_watch;
-	}
+	whorl__overflow_leave_alone = (o.flags & CO_OPT_NO_SEGV_REPORT) != 0;
+	rc = whorl__overflow_watch();
+	whorl__overflow_leave_alone = false;
+	if (rc < 0)
+		goto no_watch;
 	enlist(l);
 	*out = l;
 	return 0;
@@ -337,6 +337,8 @@ static void pass(struct co_loop *l)
 	whorl__overflow_leave_alone = (l->opt.flags & CO_OPT_NO_SEGV_REPORT) != 0;
 	if (first)
 		whorl__fiber_switch(first->on, whorl__resume_value(first));
+	while (l->errand)
+		whorl__run_errand(l);
 	whorl__overflow_leave_alone = false;
 	whorl__loop = NULL;
 }
@@ -563,8 +565,7 @@ static void dispose(struct co_loop *l)
 		whorl__end_pool(l);
 	if (l->mail)
 		close_mailbox(l, stuck);
-	if (!(l->opt.flags & CO_OPT_NO_SEGV_REPORT))
-		whorl__overflow_unwatch();
+	whorl__overflow_unwatch();
 	close_fds(l);
 	delist(l, stuck);
 	if (stuck)
@@ -623,6 +624,7 @@ int co_stats(struct co_stats *out)
 	out->stacks_madvise = l->stacks.in_use[WHORL__GUARD_MADVISE];
 	out->stacks_mprotect = l->stacks.in_use[WHORL__GUARD_MPROTECT];
 	out->stacks_canary = l->stacks.in_use[WHORL__GUARD_CANARY];
+	out->stacks_small = l->stacks.in_use[WHORL__GUARD_SMALL];
 	out->stack_mapped = l->stacks.mapped;
 	return 0;
 }

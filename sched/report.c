@@ -2,7 +2,8 @@
  *
  * Sites are return addresses, recorded where a call is made and looked up only when a text is made
  * of them. Hooks run while the loop counts as one that runs no coroutine: a call that would suspend
- * gives -EPERM there. */
+ * gives -EPERM there. Small stacks have no room for any of it: texts are made, and hooks called,
+ * on the loop's own then. */
 #define _GNU_SOURCE	/* dladdr */
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -67,19 +68,58 @@ void whorl__describe(struct text *t, const struct co *co)
 		whorl__print(t, co->state == STATE_RUNNING ? "running" : "ready to run");
 }
 
-int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *format, ...)
+/* ------------------------------------------------------------------------------ on which stack */
+
+struct errand {
+	void (*fn)(void *arg);
+	void *arg;
+	struct whorl__fiber *back;
+};
+
+void whorl__run_errand(struct co_loop *l)
 {
-	struct co_loop *l = whorl__loop;
+	struct errand *e = l->errand;
+
+	l->errand = NULL;
+	e->fn(e->arg);
+	whorl__fiber_switch(e->back, NULL);
+}
+
+/* Calls fn(arg), which returns before anything else runs. */
+static void with_room(struct co_loop *l, void (*fn)(void *arg), void *arg)
+{
+	struct errand e = { fn, arg, whorl__fiber_running() };
+
+	if (l && e.back->stack.low && e.back->stack.guard == WHORL__GUARD_SMALL) {
+		l->errand = &e;
+		whorl__fiber_switch(l->on, NULL);
+	} else {
+		fn(arg);
+	}
+}
+
+/* --------------------------------------------------------------------------- misuse and reports */
+
+/* What is to be said. */
+struct saying {
+	struct co_loop *loop;
+	int kind;
+	const void *site;
+	const char *format;
+	va_list args;
+};
+
+static void say_misuse(void *arg)
+{
+	struct saying *s = arg;
+	struct co_loop *l = s->loop;
 	struct co *current = l ? l->current : NULL;
 	char buf[TEXT_SIZE];
 	struct text t = { buf, buf + sizeof buf };
-	va_list args;
 
-	va_start(args, format);
-	vprint(&t, format, args);
-	va_end(args);
+	vprint(&t, s->format, s->args);
 	whorl__print(&t, ", at ");
-	whorl__print_site(&t, site);
+	whorl__print_site(&t, s->site);
 	if (current)
 		whorl__print(&t, ", in coroutine '%s'", whorl__name(current));
 	if (!l || !l->opt.on_misuse) {
@@ -87,8 +127,19 @@ int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *for
 		abort();
 	}
 	l->current = NULL;
-	l->opt.on_misuse(kind, buf, site, l->opt.hook_ctx);
+	l->opt.on_misuse((enum co_misuse)s->kind, buf, s->site, l->opt.hook_ctx);
 	l->current = current;
+}
+
+int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *format, ...)
+{
+	struct saying s = {
+		.loop = whorl__loop, .kind = (int)kind, .site = site, .format = format
+	};
+
+	va_start(s.args, format);
+	with_room(s.loop, say_misuse, &s);
+	va_end(s.args);
 	return rc;
 }
 
@@ -100,28 +151,36 @@ struct co *whorl__misplaced(const void *site)
 	return NULL;
 }
 
-void whorl__report(struct co_loop *l, enum co_report kind, const void *site, const char *format,
-		   ...)
+static void say_report(void *arg)
 {
+	struct saying *s = arg;
+	struct co_loop *l = s->loop;
 	struct co *current = l->current;
 	char buf[4096 + TEXT_SIZE];
 	struct text t = { buf, buf + sizeof buf };
-	va_list args;
 
-	va_start(args, format);
-	vprint(&t, format, args);
-	va_end(args);
-	if (site) {
+	vprint(&t, s->format, s->args);
+	if (s->site) {
 		whorl__print(&t, ", spawned at ");
-		whorl__print_site(&t, site);
+		whorl__print_site(&t, s->site);
 	}
 	if (!l->opt.on_report) {
 		fprintf(stderr, "whorl: %s\n", buf);
 		return;
 	}
 	l->current = NULL;
-	l->opt.on_report(kind, buf, site, l->opt.hook_ctx);
+	l->opt.on_report((enum co_report)s->kind, buf, s->site, l->opt.hook_ctx);
 	l->current = current;
+}
+
+void whorl__report(struct co_loop *l, enum co_report kind, const void *site, const char *format,
+		   ...)
+{
+	struct saying s = { .loop = l, .kind = (int)kind, .site = site, .format = format };
+
+	va_start(s.args, format);
+	with_room(l, say_report, &s);
+	va_end(s.args);
 }
 
 /* ------------------------------------------------------------------------------------- watchdog */
@@ -146,6 +205,19 @@ void whorl__unwatch(struct co *co)
 		wheel_disarm(&l->wheel, &l->watchdog);
 }
 
+static void report_stuck(void *arg)
+{
+	const struct co *co = arg;
+	const struct co_loop *l = co->loop;
+	char buf[256];
+	struct text t = { buf, buf + sizeof buf };
+
+	whorl__describe(&t, co);
+	whorl__report(co->loop, CO_REPORT_STUCK_CHILD, co->fiber.site,
+		      "cancelled %lld ms ago and still here: %s",
+		      (long long)((l->latest - co->home->cancelled_at) / 1000000), buf);
+}
+
 /* All have the same patience, so the first in the list is the first to try it. */
 void whorl__report_overdue(struct co_loop *l)
 {
@@ -154,9 +226,6 @@ void whorl__report_overdue(struct co_loop *l)
 
 	while ((first = list_first(&l->cancelled)) != NULL) {
 		struct home *home = CONTAINER(first, struct home, overdue);
-		struct co *co = home->root.owner;
-		char buf[256];
-		struct text t = { buf, buf + sizeof buf };
 
 		due = sat_add(home->cancelled_at, patience);
 		if (due == CO_FOREVER)
@@ -167,9 +236,6 @@ void whorl__report_overdue(struct co_loop *l)
 			return;
 		}
 		list_remove(first);
-		whorl__describe(&t, co);
-		whorl__report(l, CO_REPORT_STUCK_CHILD, co->fiber.site,
-			      "cancelled %lld ms ago and still here: %s",
-			      (long long)((l->latest - home->cancelled_at) / 1000000), buf);
+		with_room(l, report_stuck, home->root.owner);
 	}
 }

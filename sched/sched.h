@@ -184,8 +184,9 @@ struct home {
 	int *exit_out;			/* where to store the exit code besides, or NULL */
 	struct link overdue;		/* among the loop's cancelled, until it is reported */
 	co_ns cancelled_at;
-	char name[32];
+	char name[WHORL__NAME_SIZE];
 };
+#define HOME_SIZE ((sizeof(struct home) + WHORL__LINE - 1) / WHORL__LINE * WHORL__LINE)
 
 enum co_state {
 	STATE_FREE,
@@ -285,6 +286,7 @@ struct co_loop {
 	bool shutting_down, grace_over;
 	struct run_queue ready;
 	struct whorl__fiber *on;	/* where run_once was called */
+	struct errand *errand;		/* what it is to do there for one on a small stack */
 	struct whorl__stack last_stack;	/* of the one that finished last: put back by the next to
 					 * need one */
 	co_ns now;			/* as of this pass */
@@ -469,7 +471,9 @@ WHORL__HIDDEN co_ref whorl__ref(const struct co *co);
 WHORL__HIDDEN void whorl__co_free(struct co *co);
 WHORL__HIDDEN const char *whorl__name(const struct co *co);	/* never NULL */
 
-/* report.c: both return what the mistaken call returns. */
+/* report.c */
+WHORL__HIDDEN void whorl__run_errand(struct co_loop *l);
+/* Returns rc, which the mistaken call then returns. */
 WHORL__HIDDEN int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *format,
 				...) __attribute__((format(printf, 4, 5)));
 WHORL__HIDDEN void whorl__report(struct co_loop *l, enum co_report kind, const void *site,

@@ -50,69 +50,98 @@
  *	low - WHORL__GUARD_SIZE   low                          low + size      top
  *	| guard                   | usable, grows downwards ... | ... record   | unused |
  *	                                                        | WHORL__STACK_RECORD   |
+ *
+ * Small stacks (CO_SMALL_STACK) are packed, with a line of poison in place of the guard, and no
+ * more above them than the record:
+ *
+ *	low - 64   low                          low + size   top = low + size + record
+ *	| poison   | usable, grows downwards ... | record    | poison of the next | ...
  */
 #define WHORL__GUARD_SIZE ((size_t)64 << 10) /* a larger frame jumps it (glibc bug 26691) */
 #define WHORL__STACK_RECORD ((size_t)4096)
 #define WHORL__RECORD_MAX ((size_t)2048) /* an owner's record is not larger: assert it */
+#define WHORL__LINE ((size_t)64)	 /* of the cache; records are whole lines */
 
 enum whorl__guard {
 	WHORL__GUARD_MADVISE,  /* MADV_GUARD_INSTALL: costs no map */
 	WHORL__GUARD_MPROTECT, /* each costs two of the process's vm.max_map_count */
 	WHORL__GUARD_CANARY,   /* zeros below `low`, looked at when the fiber stops */
+	WHORL__GUARD_SMALL,    /* a small stack: poison there, looked at in the same way */
 	WHORL__GUARD_KINDS
 };
 
 struct whorl__slab;
-struct whorl__idle_stack;
 
 struct whorl__stack {
-	char *low;			/* first usable byte */
-	size_t size;			/* usable bytes: what was asked for, rounded up */
-	struct whorl__slab *slab;	/* where it was cut from; the pool's own */
-	unsigned char guard;		/* enum whorl__guard */
-	unsigned valgrind_id;		/* what valgrind calls it */
+	char *low;		  /* first usable byte */
+	size_t size;		  /* usable bytes: what was asked for, rounded up */
+	struct whorl__slab *slab; /* where it was cut from; the pool's own */
+	uint32_t index;		  /* its place there */
+	unsigned char guard;	  /* enum whorl__guard */
+	unsigned char above;	  /* lines from low + size to the top */
 };
 
 /* A pool keeps the stacks of one loop (not locked), or of all raw coroutines of the process
- * (src/raw.c locks). `no_probe` is CO_OPT_NO_GUARD_PROBE's meaning: do as on kernels without
- * MADV_GUARD_INSTALL. All zero is an empty pool. Fini unmaps all but the slabs in which a stack is
- * still in use: those leak, on purpose. */
-#define WHORL__STACK_CLASSES (SIZE_MAX > UINT32_MAX ? 20 : 16) /* 16 KiB << class: up to 8 GiB */
-#define WHORL__STACK_MAX ((size_t)16 << 10 << (WHORL__STACK_CLASSES - 1))
+ * (src/raw.c locks). `record`: bytes of its owners' records, whole lines. `no_probe` is
+ * CO_OPT_NO_GUARD_PROBE's meaning: do as on kernels without MADV_GUARD_INSTALL. Fini unmaps all but
+ * the slabs in which a stack is still in use: those leak, on purpose. */
+#define WHORL__SMALL_CLASSES 5				       /* 1 KiB << class: up to 16 KiB */
+#define WHORL__LARGE_CLASSES (SIZE_MAX > UINT32_MAX ? 20 : 16) /* 16 KiB << n: up to 8 GiB */
+#define WHORL__STACK_CLASSES (WHORL__SMALL_CLASSES + WHORL__LARGE_CLASSES)
+#define WHORL__STACK_MAX ((size_t)16 << 10 << (WHORL__LARGE_CLASSES - 1))
+#define WHORL__SMALL_MAX ((size_t)1 << 10 << (WHORL__SMALL_CLASSES - 1))
+enum { WHORL__SLABS = 32 }; /* of a class; each is as large as all before it */
 struct whorl__stack_pool {
 	struct whorl__stack_class {
-		struct whorl__idle_stack *idle; /* put back, the last one first */
-		struct whorl__slab *slabs;	/* the newest first */
-		char *fresh;			/* the first of the newest slab never handed out */
-		size_t fresh_left;		/* how many of those there are */
-		size_t stacks;			/* in all slabs */
+		uint32_t open; /* bit n: slab[n] has a stack to hand out */
+		size_t stacks; /* in all slabs */
+		struct whorl__slab *slab[WHORL__SLABS];
 	} classes[WHORL__STACK_CLASSES];
 	size_t in_use[WHORL__GUARD_KINDS]; /* stacks handed out, by guard */
 	size_t mapped;			   /* bytes of address space */
+	size_t record;
 	bool no_probe;
 };
-WHORL__HIDDEN void whorl__stack_pool_init(struct whorl__stack_pool *pool, bool no_probe);
+WHORL__HIDDEN void whorl__stack_pool_init(struct whorl__stack_pool *pool, size_t record,
+					  bool no_probe);
 WHORL__HIDDEN void whorl__stack_pool_fini(struct whorl__stack_pool *pool);
-/* `size` usable bytes, rounded up; 0 = 64 KiB. -EINVAL: larger than the largest class. -ENOMEM. The
- * last one put back comes first: its pages are warm. What the memory holds is left from the last
- * owner, except that put overwrites a few words at the upper end. */
-WHORL__HIDDEN int whorl__stack_get(struct whorl__stack_pool *pool, size_t size,
+/* `size` usable bytes, rounded up; 0 = 64 KiB. Of `flags`, CO_SMALL_STACK is honoured: then 0 =
+ * 4 KiB, and what is larger than the largest small stack is not small. -EINVAL: larger than the
+ * largest class. -ENOMEM. The last one put back comes first, of those in the oldest slab: its pages
+ * are warm. What the memory holds is left from the last owner. */
+WHORL__HIDDEN int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, unsigned flags,
 				   struct whorl__stack *out);
-WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack);
+WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool,
+				    const struct whorl__stack *stack);
 /* Whether a get of that size may as well have this one, which its owner will not use any more: if
  * so, it is the new owner's, without the way through the pool. */
-WHORL__HIDDEN bool whorl__stack_again(const struct whorl__stack *stack, size_t size);
+WHORL__HIDDEN bool whorl__stack_again(const struct whorl__stack *stack, size_t size,
+				      unsigned flags);
 /* 64-byte aligned; the record lies below it. */
-WHORL__HIDDEN char *whorl__stack_top(const struct whorl__stack *stack);
-/* Bytes below the top ever written, by whoever had the stack so far; at most `size`. */
-WHORL__HIDDEN size_t whorl__stack_used(const struct whorl__stack *stack);
-/* False: WHORL__GUARD_CANARY, and something was written below `low`. */
+static inline char *whorl__stack_top(const struct whorl__stack *stack)
+{
+	return stack->low + stack->size + stack->above * WHORL__LINE;
+}
+/* Bytes below the record ever written, by whoever had the stack so far; at most `size`. */
+WHORL__HIDDEN size_t whorl__stack_used(const struct whorl__stack *stack, size_t record);
+/* False: a guard that is only looked at, and something was written there. */
 WHORL__HIDDEN bool whorl__stack_intact(const struct whorl__stack *stack);
 
 /* --------------------------------------------------------------------------------------- fibers */
 
+#define WHORL__NAME_SIZE 32
+static inline void whorl__copy_name(char to[WHORL__NAME_SIZE], const char *name)
+{
+	size_t i = 0;
+
+	for (; name != NULL && name[i] != '\0' && i < WHORL__NAME_SIZE - 1; i++)
+		to[i] = name[i];
+	to[i] = '\0';
+}
+
 struct whorl__env; /* FP control words and C++ exception state, see fiber.c */
 
+#define WHORL__ATTR_FLAGS (CO_KEEP_FPENV | CO_KEEP_CXX_EH | CO_SMALL_STACK)
 #define WHORL__FIBER_CANARY 0x100u /* beside CO_KEEP_*: look at the canary when it stops */
 
 struct whorl__fiber {
@@ -208,8 +237,8 @@ WHORL__HIDDEN void whorl__fiber_drop(struct whorl__fiber *f);
 WHORL__HIDDEN int whorl__overflow_watch(void);
 WHORL__HIDDEN void whorl__overflow_unwatch(void);
 WHORL__HIDDEN void whorl__overflow_unwatch_later(void);
-/* Set by a loop that was told to leave SIGSEGV alone, while it is open: watches of this thread then
- * install nothing. */
+/* Set by a loop that was told to leave SIGSEGV alone, while it runs: watches of this thread then
+ * install no handler. The alternate stack is there in any case, for handlers of the user's. */
 extern WHORL__HIDDEN WHORL__TLS bool whorl__overflow_leave_alone;
 /* Says what `f` did to its stack ("ran into the guard below") and aborts. */
 WHORL__HIDDEN _Noreturn void whorl__overflow_report(const struct whorl__fiber *f, const char *how);

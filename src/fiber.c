@@ -149,10 +149,11 @@ void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack,
 	char *base = whorl__stack_top(stack) - record;
 
 	whorl__fiber_running();
+	flags &= CO_KEEP_FPENV | CO_KEEP_CXX_EH;
 	*f = (struct whorl__fiber){ .flags = flags, .stack = *stack };
-	if (stack->guard == WHORL__GUARD_CANARY)
+	if (stack->guard >= WHORL__GUARD_CANARY)
 		f->flags |= WHORL__FIBER_CANARY;
-	if ((flags & (CO_KEEP_FPENV | CO_KEEP_CXX_EH)) != 0) {
+	if (flags != 0) {
 		f->env = carve(&base, sizeof(*f->env));
 		*f->env = (struct whorl__env){ 0 };
 		whorl__fpenv_read(&f->env->fp);
@@ -195,11 +196,19 @@ static void swap_env(const struct whorl__fiber *f)
 	}
 }
 
+/* Of the running fiber: it wrote to its canary, or stands below it. */
+static bool overflown(const struct whorl__stack *stack)
+{
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0), low = (uintptr_t)stack->low;
+
+	return !whorl__stack_intact(stack) || (frame < low && low - frame <= WHORL__GUARD_SIZE);
+}
+
 /* What comes before the stub. */
 static void leave(struct whorl__fiber *from, struct whorl__fiber *to)
 {
 	if ((from->flags | to->flags) != 0) {
-		if ((from->flags & WHORL__FIBER_CANARY) != 0 && !whorl__stack_intact(&from->stack))
+		if ((from->flags & WHORL__FIBER_CANARY) != 0 && overflown(&from->stack))
 			whorl__overflow_report(from, "wrote below");
 		swap_env(from);
 		swap_env(to);

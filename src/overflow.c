@@ -7,8 +7,9 @@
  * program dies of the very signal it would have died of, with its core dump.
  *
  * Two things are set up: the handler for the process, counted in threads under a lock, and the
- * alternate stack for the thread, counted in watches without one. A thread that ends while it
- * lingers in unwatch_later cleans up by its key. */
+ * alternate stack for the thread, counted in watches without one; handlers of the user's run there
+ * too, if they are installed with SA_ONSTACK. A thread that ends while it lingers in unwatch_later
+ * cleans up by its key. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
@@ -26,11 +27,12 @@
 WHORL__TLS bool whorl__overflow_leave_alone;
 
 static WHORL__TLS size_t watches;
-static WHORL__TLS bool set_up;
+static WHORL__TLS bool set_up;	   /* the alternate stack and the key */
+static WHORL__TLS bool counted;	   /* among the threads that need the handler */
 static WHORL__TLS void *alt_stack; /* NULL: the thread had one of its own */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static size_t threads; /* under lock: that are set up */
+static size_t threads; /* under lock: that are counted */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_thread_end;
 static int key_error; /* written under `once` */
@@ -243,7 +245,9 @@ static void tear_down(void)
 	if (!set_up)
 		return;
 	set_up = false;
-	count_threads(false);
+	if (counted)
+		count_threads(false);
+	counted = false;
 	remove_alt_stack();
 	pthread_setspecific(at_thread_end, NULL);
 }
@@ -278,19 +282,26 @@ static int build(void)
 		pthread_setspecific(at_thread_end, NULL);
 		return -ENOMEM;
 	}
-	count_threads(true);
 	set_up = true;
 	return 0;
 }
 
+static int begin(void)
+{
+	int saved_errno = errno, rc = set_up ? 0 : build();
+
+	if (rc == 0 && !whorl__overflow_leave_alone) {
+		count_threads(true);
+		counted = true;
+	}
+	errno = saved_errno;
+	return rc;
+}
+
 int whorl__overflow_watch(void)
 {
-	int saved_errno = errno, rc = 0;
+	int rc = counted ? 0 : begin();
 
-	if (!set_up && !whorl__overflow_leave_alone) {
-		rc = build();
-		errno = saved_errno;
-	}
 	watches += rc == 0;
 	return rc;
 }

@@ -17,7 +17,7 @@
 #define RECORD ((sizeof(struct co_raw) + 63) & ~(size_t)63)
 _Static_assert(RECORD <= WHORL__RECORD_MAX, "the stack's own bytes stay the user's");
 
-static struct whorl__stack_pool pool;
+static struct whorl__stack_pool pool = { .record = RECORD };
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The last stack that this thread put back: it takes it again without the lock, which is a third of
@@ -61,17 +61,18 @@ static bool may_keep(void)
 	return kept.watched;
 }
 
-static int get_stack(size_t size, struct whorl__stack *out)
+static int get_stack(const struct co_attr *attr, struct whorl__stack *out)
 {
 	int rc;
 
-	if (kept.stack.low != NULL && whorl__stack_again(&kept.stack, size)) {
+	if (kept.stack.low != NULL &&
+	    whorl__stack_again(&kept.stack, attr->stack_size, attr->flags)) {
 		*out = kept.stack;
 		kept.stack.low = NULL;
 		return 0;
 	}
 	pthread_mutex_lock(&pool_lock);
-	rc = whorl__stack_get(&pool, size, out);
+	rc = whorl__stack_get(&pool, attr->stack_size, attr->flags, out);
 	pthread_mutex_unlock(&pool_lock);
 	return rc;
 }
@@ -106,15 +107,6 @@ static void run(void *arg, void *value)
 	whorl__fiber_exit(whorl__raw_stop(&co->fiber, CO_RAW_DONE, value), NULL);
 }
 
-static void copy_name(char *to, const char *name)
-{
-	size_t i = 0;
-
-	for (; name != NULL && name[i] != '\0' && i < WHORL__NAME_SIZE - 1; i++)
-		to[i] = name[i];
-	to[i] = '\0';
-}
-
 int co_raw_create(struct co_raw **out, co_raw_fn *fn, const struct co_attr *attr)
 {
 	static const struct co_attr defaults;
@@ -123,9 +115,9 @@ int co_raw_create(struct co_raw **out, co_raw_fn *fn, const struct co_attr *attr
 	int rc;
 
 	attr = attr != NULL ? attr : &defaults;
-	if (out == NULL || fn == NULL || (attr->flags & ~(CO_KEEP_FPENV | CO_KEEP_CXX_EH)) != 0)
+	if (out == NULL || fn == NULL || (attr->flags & ~WHORL__ATTR_FLAGS) != 0)
 		return -EINVAL;
-	rc = get_stack(attr->stack_size, &stack);
+	rc = get_stack(attr, &stack);
 	if (rc < 0)
 		return rc;
 	rc = whorl__overflow_watch();
@@ -137,7 +129,7 @@ int co_raw_create(struct co_raw **out, co_raw_fn *fn, const struct co_attr *attr
 	whorl__fiber_init(&co->fiber, &stack, RECORD, attr->flags, run, co);
 	co->fiber.site = __builtin_return_address(0);
 	co->fiber.name = co->name;
-	copy_name(co->name, attr->name);
+	whorl__copy_name(co->name, attr->name);
 	co->state = CO_RAW_NEW;
 	co->fn = fn;
 	*out = co;
@@ -170,7 +162,7 @@ enum co_raw_state co_raw_state(const struct co_raw *co)
 
 size_t co_raw_stack_used(const struct co_raw *co)
 {
-	return co != NULL ? whorl__stack_used(&co->fiber.stack) : 0;
+	return co != NULL ? whorl__stack_used(&co->fiber.stack, RECORD) : 0;
 }
 
 void co_raw_destroy(struct co_raw *co)

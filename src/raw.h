@@ -4,8 +4,6 @@
 
 #include "core.h"
 
-#define WHORL__NAME_SIZE 32
-
 struct co_raw {
 	struct whorl__fiber fiber; /* the first member */
 	enum co_raw_state state;

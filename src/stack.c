@@ -5,16 +5,20 @@
  * before its owner does: MAP_NORESERVE, and no huge pages, since one page of most stacks is all
  * that is ever used.
  *
- *	| slab | guard | stack 0 | record | guard | stack 1 | record | ...
+ *	| slab, what is known of its stacks | guard | stack 0 | record | guard | stack 1 | ...
  *
- * A stack that was put back keeps its guard and its pages, and waits in a list through its own
- * upper end, the last one first. Slabs are unmapped only with their pool.
+ * A stack that was put back keeps its guard and its pages. Which ones of a slab are idle stands at
+ * its beginning, the last one put back on top; what is handed out comes from the first slab that
+ * has one, so that a load that has shrunk leaves the later, larger slabs.
  *
  * The guard is the best that can be had when the stack is cut: MADV_GUARD_INSTALL, which splits no
  * mapping; mprotect, which costs two, as long as the process has spent less than half of
  * vm.max_map_count on guards; or none but a canary. That is the line of 64 bytes below the stack:
  * zero as the kernel gave it, so that reading it costs no page, and no longer zero once a return
- * address or a saved register was written there. */
+ * address or a saved register was written there.
+ *
+ * Small stacks are packed, several in a page, with a canary between each and the next: there it is
+ * poison, as the page is in use anyway, and so sees zeros too. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
@@ -27,9 +31,10 @@
 #include "core.h"
 #ifdef WHORL_VALGRIND
 #include <valgrind/valgrind.h>
+#define VALGRIND RUNNING_ON_VALGRIND
 #else
-#define RUNNING_ON_VALGRIND 0
-#define VALGRIND_STACK_REGISTER(low, high) 0
+#define VALGRIND 0
+#define VALGRIND_STACK_REGISTER(low, high) ((void)(low), (void)(high), 0)
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
 #define VALGRIND_DISABLE_ERROR_REPORTING (void)0
 #define VALGRIND_ENABLE_ERROR_REPORTING (void)0
@@ -43,24 +48,26 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
 
-#define SMALLEST ((size_t)16 << 10) /* bytes: class 0 */
+#define SMALLEST ((size_t)16 << 10) /* bytes: of those with guards */
 #define BY_DEFAULT ((size_t)64 << 10)
+#define SMALL_SMALLEST ((size_t)1 << 10)
+#define SMALL_BY_DEFAULT ((size_t)4 << 10)
 #define LEAST (WHORL__SANITIZED ? (size_t)256 << 10 : SMALLEST) /* its frames are large */
 #define FIRST_SLAB ((size_t)8 << 20)				/* about */
-#define COLOURS 16						/* of a cache line each */
-#define LINE 64
+#define COLOURS 16						/* of a line each */
+#define POISON 0xa5
 
-struct whorl__slab { /* in the first page of its mapping */
-	struct whorl__slab *next;
+struct whorl__slab {	   /* at the beginning of its mapping */
+	char *base;	   /* of stack 0, guard included */
 	size_t length;	   /* bytes mapped */
-	size_t in_use;	   /* stacks handed out and not put back */
 	size_t mprotected; /* guards that count against the process's maps */
-	unsigned size_class;
-};
-
-struct whorl__idle_stack { /* the last bytes of a stack that waits */
-	struct whorl__idle_stack *next;
-	struct whorl__stack stack;
+	unsigned size_class, slot;
+	uint32_t stacks;
+	uint32_t fresh;	      /* from this one on they were never handed out */
+	uint32_t idle_count;  /* handed out and put back */
+	unsigned char *guard; /* of each that is not fresh: enum whorl__guard */
+	unsigned *valgrind;   /* what it calls each that is in use */
+	uint32_t idle[];      /* the last one put back on top */
 };
 
 /* All pools of the process share these. */
@@ -155,6 +162,10 @@ static bool guard_by_mprotect(char *guard, struct whorl__slab *slab)
 
 static unsigned char install_guard(bool probe, struct whorl__slab *slab, char *low)
 {
+	if (slab->size_class < WHORL__SMALL_CLASSES) {
+		memset(low - WHORL__LINE, POISON, WHORL__LINE);
+		return WHORL__GUARD_SMALL;
+	}
 	if (probe && guard_by_madvise(low - WHORL__GUARD_SIZE))
 		return WHORL__GUARD_MADVISE;
 	if (guard_by_mprotect(low - WHORL__GUARD_SIZE, slab))
@@ -164,57 +175,97 @@ static unsigned char install_guard(bool probe, struct whorl__slab *slab, char *l
 
 bool whorl__stack_intact(const struct whorl__stack *stack)
 {
-	const char *line = stack->low - LINE;
-	uintptr_t word, any = 0;
+	const uintptr_t poison = UINTPTR_MAX / 0xff * POISON;
+	uintptr_t word, expected = stack->guard == WHORL__GUARD_SMALL ? poison : 0, any = 0;
+	const char *line = stack->low - WHORL__LINE;
 
-	if (stack->guard != WHORL__GUARD_CANARY)
+	if (stack->guard < WHORL__GUARD_CANARY)
 		return true;
-	for (size_t i = 0; i < LINE; i += sizeof(word)) {
+	for (size_t i = 0; i < WHORL__LINE; i += sizeof(word)) {
 		memcpy(&word, line + i, sizeof(word));
-		any |= word;
+		any |= word ^ expected;
 	}
 	return any == 0;
 }
 
 /* ---------------------------------------------------------------------------------------- slabs */
 
-static size_t usable(unsigned size_class)
+static size_t usable(unsigned n)
 {
-	return SMALLEST << size_class;
+	return n < WHORL__SMALL_CLASSES ? SMALL_SMALLEST << n
+					: SMALLEST << (n - WHORL__SMALL_CLASSES);
+}
+
+/* Below the usable bytes: what keeps it from the stack before. */
+static size_t below(unsigned n)
+{
+	return n < WHORL__SMALL_CLASSES ? WHORL__LINE : WHORL__GUARD_SIZE;
 }
 
 /* From one stack of the class to the next. */
-static size_t stride(unsigned size_class)
+static size_t stride(const struct whorl__stack_pool *pool, unsigned n)
 {
-	return round_up(WHORL__GUARD_SIZE + usable(size_class) + WHORL__STACK_RECORD, page_size());
+	if (n < WHORL__SMALL_CLASSES)
+		return below(n) + usable(n) + pool->record;
+	return round_up(below(n) + usable(n) + WHORL__STACK_RECORD, page_size());
 }
 
-static size_t wanted(size_t size)
+/* A sanitizer's frames are too large for small stacks. */
+static bool is_small(size_t size, unsigned flags)
 {
+	return (flags & CO_SMALL_STACK) != 0 && size <= WHORL__SMALL_MAX && !WHORL__SANITIZED;
+}
+
+static size_t wanted(size_t size, bool small)
+{
+	if (small)
+		return size == 0 ? SMALL_BY_DEFAULT : size;
 	size = size == 0 ? BY_DEFAULT : size;
 	return size < LEAST ? LEAST : size;
 }
 
-static unsigned size_class(size_t size)
+static unsigned size_class(size_t size, unsigned flags)
 {
-	unsigned n = 0;
+	bool small = is_small(size, flags);
+	unsigned n = small ? 0 : WHORL__SMALL_CLASSES;
 
-	size = wanted(size);
+	size = wanted(size, small);
 	while (n < WHORL__STACK_CLASSES && usable(n) < size)
 		n++;
 	return n;
+}
+
+/* Bytes before the first stack, for so many. */
+static size_t head_size(size_t stacks)
+{
+	size_t each = sizeof(uint32_t) + 1 + (VALGRIND ? sizeof(unsigned) : 0);
+
+	return round_up(sizeof(struct whorl__slab) + stacks * each, page_size());
+}
+
+static void slab_init(struct whorl__slab *slab, size_t stacks, size_t length)
+{
+	*slab = (struct whorl__slab){ .length = length, .stacks = (uint32_t)stacks };
+	slab->base = (char *)slab + head_size(stacks);
+	slab->valgrind = slab->idle + stacks;
+	slab->guard = (unsigned char *)(slab->valgrind + (VALGRIND ? stacks : 0));
 }
 
 /* Maps a slab as large as all that the class has; less if there is no room for that. */
 static int add_slab(struct whorl__stack_pool *pool, unsigned n)
 {
 	struct whorl__stack_class *class = &pool->classes[n];
-	size_t length, stacks = FIRST_SLAB / stride(n);
+	size_t length, each = stride(pool, n), stacks = FIRST_SLAB / each;
 	struct whorl__slab *slab;
+	unsigned slot = 0;
 
+	while (slot < WHORL__SLABS && class->slab[slot] != NULL)
+		slot++;
+	if (slot == WHORL__SLABS)
+		return -ENOMEM;
 	stacks = stacks > class->stacks ? stacks : class->stacks;
 	for (stacks += stacks == 0;; stacks /= 2) {
-		length = page_size() + stacks * stride(n);
+		length = round_up(head_size(stacks) + stacks * each, page_size());
 		slab = mmap(NULL, length, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 		if (slab != MAP_FAILED)
@@ -223,144 +274,137 @@ static int add_slab(struct whorl__stack_pool *pool, unsigned n)
 			return -ENOMEM;
 	}
 	madvise(slab, length, MADV_NOHUGEPAGE); /* refused where there are none: as well */
-	*slab = (struct whorl__slab){ .next = class->slabs, .length = length, .size_class = n };
-	class->slabs = slab;
-	class->fresh = (char *)slab + page_size();
-	class->fresh_left = stacks;
+	slab_init(slab, stacks, length);
+	slab->size_class = n;
+	slab->slot = slot;
+	class->slab[slot] = slab;
+	class->open |= UINT32_C(1) << slot;
 	class->stacks += stacks;
 	pool->mapped += length;
 	return 0;
 }
 
-static char *upper_end(const struct whorl__stack *stack)
+/* Page-aligned tops would all fall into the same few sets of the first-level cache: they are spread
+ * by a hash of the page number (Knuth, The Art of Computer Programming 3, 6.4: multiplication by
+ * the golden ratio). Small ones are spread as they lie. */
+static unsigned char lines_above(const struct whorl__stack_pool *pool, unsigned n, const char *low)
 {
-	return stack->low + stack->size + WHORL__STACK_RECORD;
+	uint32_t page = (uint32_t)((uintptr_t)low >> 12);
+
+	if (n < WHORL__SMALL_CLASSES)
+		return (unsigned char)(pool->record / WHORL__LINE);
+	return (unsigned char)(WHORL__STACK_RECORD / WHORL__LINE -
+			       (page * UINT32_C(2654435769) >> 28) % COLOURS);
 }
 
-static int cut(struct whorl__stack_pool *pool, unsigned n, struct whorl__stack *out)
+/* Of a slab that has one: an idle stack, or one more is cut. */
+static void take(struct whorl__stack_pool *pool, struct whorl__slab *slab, struct whorl__stack *out)
 {
+	unsigned n = slab->size_class;
+	bool cut = slab->idle_count == 0;
+	uint32_t i = cut ? slab->fresh++ : slab->idle[--slab->idle_count];
+	char *low = slab->base + i * stride(pool, n) + below(n);
+
+	if (cut)
+		slab->guard[i] = install_guard(!pool->no_probe, slab, low);
+	if (slab->idle_count == 0 && slab->fresh == slab->stacks)
+		pool->classes[n].open &= ~(UINT32_C(1) << slab->slot);
+	*out = (struct whorl__stack){
+		.low = low,
+		.size = usable(n),
+		.slab = slab,
+		.index = i,
+		.guard = slab->guard[i],
+		.above = lines_above(pool, n, low),
+	};
+}
+
+/* ---------------------------------------------------------------------------------------- pools */
+
+void whorl__stack_pool_init(struct whorl__stack_pool *pool, size_t record, bool no_probe)
+{
+	*pool = (struct whorl__stack_pool){ .record = record, .no_probe = no_probe };
+}
+
+void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
+{
+	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++)
+		for (unsigned slot = 0; slot < WHORL__SLABS; slot++) {
+			struct whorl__slab *slab = pool->classes[n].slab[slot];
+
+			if (slab == NULL || slab->idle_count < slab->fresh)
+				continue;
+			atomic_fetch_sub(&mprotected, (long)slab->mprotected);
+			munmap(slab, slab->length);
+		}
+	whorl__stack_pool_init(pool, pool->record, pool->no_probe);
+}
+
+/* What ASan, LeakSanitizer and valgrind know of a stack: frames that were left behind on it poison
+ * nothing for the next owner, and what a live one refers to is no leak. */
+static void tell_checkers(const struct whorl__stack *stack, bool live)
+{
+	const char *end = stack->low + stack->size + WHORL__STACK_RECORD;
+
+#if WHORL__ASAN
+	if (live) {
+		__lsan_register_root_region(stack->low, (size_t)(end - stack->low));
+	} else {
+		__lsan_unregister_root_region(stack->low, (size_t)(end - stack->low));
+		__asan_unpoison_memory_region(stack->low, (size_t)(end - stack->low));
+	}
+#endif
+	if (stack->guard == WHORL__GUARD_SMALL)
+		end = whorl__stack_top(stack);
+	if (VALGRIND && live)
+		stack->slab->valgrind[stack->index] = VALGRIND_STACK_REGISTER(stack->low, end - 1);
+	else if (VALGRIND)
+		VALGRIND_STACK_DEREGISTER(stack->slab->valgrind[stack->index]);
+}
+
+int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, unsigned flags,
+		     struct whorl__stack *out)
+{
+	unsigned n = size_class(size, flags);
 	struct whorl__stack_class *class = &pool->classes[n];
 	int saved_errno = errno, rc = 0;
 
-	if (class->fresh_left == 0)
+	if (n == WHORL__STACK_CLASSES)
+		return -EINVAL;
+	if (class->open == 0)
 		rc = add_slab(pool, n);
 	if (rc == 0) {
-		out->slab = class->slabs;
-		out->low = class->fresh + WHORL__GUARD_SIZE;
-		out->size = usable(n);
-		out->guard = install_guard(!pool->no_probe, out->slab, out->low);
-		out->valgrind_id = VALGRIND_STACK_REGISTER(out->low, upper_end(out) - 1);
-		class->fresh += stride(n);
-		class->fresh_left--;
+		take(pool, class->slab[__builtin_ctz(class->open)], out);
+		pool->in_use[out->guard]++;
+		tell_checkers(out, true);
 	}
 	errno = saved_errno;
 	return rc;
 }
 
-/* ---------------------------------------------------------------------------------------- pools */
-
-void whorl__stack_pool_init(struct whorl__stack_pool *pool, bool no_probe)
+bool whorl__stack_again(const struct whorl__stack *stack, size_t size, unsigned flags)
 {
-	*pool = (struct whorl__stack_pool){ .no_probe = no_probe };
-}
+	bool small = is_small(size, flags);
 
-/* Valgrind shall not take what is mapped here next for stacks. */
-static void forget(const struct whorl__idle_stack *idle)
-{
-	for (; RUNNING_ON_VALGRIND && idle != NULL; idle = idle->next)
-		VALGRIND_STACK_DEREGISTER(idle->stack.valgrind_id);
-}
-
-void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
-{
-	struct whorl__slab *slab, *next;
-
-	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++) {
-		forget(pool->classes[n].idle);
-		for (slab = pool->classes[n].slabs; slab != NULL; slab = next) {
-			next = slab->next;
-			if (slab->in_use > 0)
-				continue;
-			atomic_fetch_sub(&mprotected, (long)slab->mprotected);
-			munmap(slab, slab->length);
-		}
-	}
-	whorl__stack_pool_init(pool, pool->no_probe);
-}
-
-/* What ASan and LeakSanitizer know of a stack: frames that were left behind on it poison nothing
- * for the next owner, and what a live one refers to is no leak. */
-#if WHORL__ASAN
-static void tell_sanitizer(const struct whorl__stack *stack, bool live)
-{
-	size_t length = stack->size + WHORL__STACK_RECORD;
-
-	if (live) {
-		__lsan_register_root_region(stack->low, length);
-		return;
-	}
-	__lsan_unregister_root_region(stack->low, length);
-	__asan_unpoison_memory_region(stack->low, length);
-}
-#else
-static inline void tell_sanitizer(const struct whorl__stack *stack, bool live)
-{
-	(void)stack, (void)live;
-}
-#endif
-
-int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, struct whorl__stack *out)
-{
-	unsigned n = size_class(size);
-	struct whorl__idle_stack *idle;
-	int rc;
-
-	if (n == WHORL__STACK_CLASSES)
-		return -EINVAL;
-	idle = pool->classes[n].idle;
-	if (idle != NULL) {
-		*out = idle->stack;
-		pool->classes[n].idle = idle->next;
-	} else if ((rc = cut(pool, n, out)) < 0) {
-		return rc;
-	}
-	out->slab->in_use++;
-	pool->in_use[out->guard]++;
-	tell_sanitizer(out, true);
-	return 0;
-}
-
-bool whorl__stack_again(const struct whorl__stack *stack, size_t size)
-{
-	size = wanted(size);
-	if (size > stack->size || (size <= stack->size / 2 && stack->size > SMALLEST))
+	size = wanted(size, small);
+	if (small != (stack->guard == WHORL__GUARD_SMALL) || size > stack->size ||
+	    (size <= stack->size / 2 && stack->size > (small ? SMALL_SMALLEST : SMALLEST)))
 		return false;
-	tell_sanitizer(stack, false);
-	tell_sanitizer(stack, true);
+	if (WHORL__ASAN) {
+		tell_checkers(stack, false);
+		tell_checkers(stack, true);
+	}
 	return true;
 }
 
 void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack)
 {
-	struct whorl__stack copy = *stack; /* *stack may lie where idle does */
-	struct whorl__idle_stack *idle = (struct whorl__idle_stack *)(void *)upper_end(&copy) - 1;
-	struct whorl__stack_class *class = &pool->classes[copy.slab->size_class];
+	struct whorl__slab *slab = stack->slab;
 
-	tell_sanitizer(&copy, false);
-	copy.slab->in_use--;
-	pool->in_use[copy.guard]--;
-	*idle = (struct whorl__idle_stack){ .next = class->idle, .stack = copy };
-	class->idle = idle;
-}
-
-/* Page-aligned tops would all fall into the same few sets of the first-level cache: they are spread
- * by a hash of the page number (Knuth, The Art of Computer Programming 3, 6.4: multiplication by
- * the golden ratio). */
-char *whorl__stack_top(const struct whorl__stack *stack)
-{
-	uint32_t page = (uint32_t)((uintptr_t)stack->low >> 12);
-
-	return upper_end(stack) - (page * UINT32_C(2654435769) >> 28) % COLOURS * LINE;
+	tell_checkers(stack, false);
+	pool->in_use[stack->guard]--;
+	slab->idle[slab->idle_count++] = stack->index;
+	pool->classes[slab->size_class].open |= UINT32_C(1) << slab->slot;
 }
 
 /* ------------------------------------------------------------------------------ high-water mark */
@@ -386,23 +430,25 @@ __attribute__((no_sanitize_address)) static const char *first_word_set(const cha
 	return (const char *)w;
 }
 
-size_t whorl__stack_used(const struct whorl__stack *stack)
+/* Small stacks share their pages, which are all in memory. */
+size_t whorl__stack_used(const struct whorl__stack *stack, size_t record)
 {
-	const char *top = whorl__stack_top(stack), *word = top, *end;
-	size_t page = page_size(), used;
+	char *end, *last = whorl__stack_top(stack) - record, *page;
+	const char *word = last;
+	size_t used, unit = page_size();
 	int saved_errno = errno;
 
-	VALGRIND_DISABLE_ERROR_REPORTING;	/* nobody may have written what is read */
-	for (char *p = stack->low; p < top; p += page) {
-		if (!in_memory(p))
-			continue;
-		end = (size_t)(top - p) < page ? top : p + page;
-		word = first_word_set(p, end);
-		if (word < end)
-			break;
+	VALGRIND_DISABLE_ERROR_REPORTING; /* nobody may have written what is read */
+	for (char *p = stack->low; p < last && word == last; p = end) {
+		page = p - (uintptr_t)p % unit;
+		end = (size_t)(last - page) < unit ? last : page + unit;
+		if (stack->guard == WHORL__GUARD_SMALL || in_memory(page))
+			word = first_word_set(p, end);
+		if (word == end)
+			word = last;
 	}
 	VALGRIND_ENABLE_ERROR_REPORTING;
 	errno = saved_errno;
-	used = (size_t)(top - word);
+	used = (size_t)(last - word);
 	return used < stack->size ? used : stack->size;
 }

@@ -289,7 +289,7 @@ static int call_from_the_wrong_side(co_gen *gen, void *arg)
 START_TEST(bad_arguments)
 {
 	co_gen *gen = number(77);
-	struct co_attr unknown_flag = { .flags = 4 }, huge = { .stack_size = SIZE_MAX };
+	struct co_attr unknown_flag = { .flags = 8 }, huge = { .stack_size = SIZE_MAX };
 
 	errno = 1234;
 	ck_assert_int_eq(co_gen_make(NULL, count_to, NULL, NULL), -EINVAL);

@@ -66,7 +66,8 @@ static struct death die(void (*fn)(size_t arg), size_t arg)
 		_exit(0);
 	}
 	close(fds[1]);
-	while (n < sizeof(d.said) - 1 && (got = read(fds[0], d.said + n, sizeof(d.said) - 1 - n)) > 0)
+	while (n < sizeof(d.said) - 1 &&
+	       (got = read(fds[0], d.said + n, sizeof(d.said) - 1 - n)) > 0)
 		n += (size_t)got;
 	close(fds[0]);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -311,6 +312,127 @@ START_TEST(a_canary_bears_a_nearly_full_stack)
 }
 END_TEST
 
+/* ---------------------------------------------------------------------------------- small stacks */
+
+static const struct co_attr tight = { .name = "tight",
+				      .stack_size = 2048,
+				      .flags = CO_SMALL_STACK };
+
+static void overflow_small(co_raw_fn *fn, void *value)
+{
+	struct co_raw *before, *co;
+
+	if (co_raw_create(&before, nothing, &tight) == 0 && co_raw_create(&co, fn, &tight) == 0)
+		co_raw_resume(co, value, NULL);
+}
+
+static void write_below(size_t n)
+{
+	overflow_small(write_below_and_suspend, (void *)n);
+}
+
+/* Zeros, and then nothing that stops. */
+static void *zero_below_and_end(void *n)
+{
+	volatile char *frame = alloca((size_t)(uintptr_t)n);
+
+	for (size_t i = 0; i < (size_t)(uintptr_t)n; i++)
+		frame[i] = 0;
+	return (void *)(intptr_t)frame[0];
+}
+
+static void zero_below(size_t n)
+{
+	overflow_small(zero_below_and_end, (void *)n);
+}
+
+/* A frame that jumps the poison and leaves it as it was. */
+static void *jump_and_suspend(void *n)
+{
+	volatile char *frame = alloca((size_t)(uintptr_t)n);
+
+	frame[0] = 1;
+	co_raw_suspend(NULL);
+	return (void *)(intptr_t)frame[0];
+}
+
+static void jump_below(size_t n)
+{
+	overflow_small(jump_and_suspend, (void *)n);
+}
+
+__attribute__((noinline)) static int descend(int depth)
+{
+	return depth == 0 ? (int)(intptr_t)co_raw_suspend(NULL) : descend(depth - 1) + (int)endless;
+}
+
+static void *recurse_and_suspend(void *depth)
+{
+	return (void *)(intptr_t)descend((int)(intptr_t)depth);
+}
+
+static void recurse_below(size_t depth)
+{
+	overflow_small(recurse_and_suspend, (void *)depth);
+}
+
+static int emit_from_below(co_gen *gen, void *n)
+{
+	volatile char *frame = alloca((size_t)(uintptr_t)n);
+
+	for (size_t i = 0; i < (size_t)(uintptr_t)n; i++)
+		frame[i] = 1;
+	return co_gen_emit(gen, NULL, NULL);
+}
+
+static void emit_below(size_t n)
+{
+	co_gen *gen;
+
+	if (co_gen_make(&gen, emit_from_below, (void *)n, &tight) == 0)
+		co_gen_next(gen, NULL);
+}
+
+static int sleep_below(void *n)
+{
+	return write_below_and_suspend(n) == NULL ? co_sleep(1) : 0;
+}
+
+static int spawn_below(void *n)
+{
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	return co_group_end(&g, co_spawn_with(&g, sleep_below, n, NULL, &tight));
+}
+
+static void spawned_below(size_t n)
+{
+	co_run(spawn_below, (void *)n, NULL, NULL);
+}
+
+START_TEST(small_stacks_are_looked_at_whenever_they_stop)
+{
+	static const struct {
+		void (*how)(size_t);
+		size_t n;
+	} ways[] = {
+		{ write_below, 2048 },	 { write_below, 3000 }, { zero_below, 2048 },
+		{ zero_below, 2500 },	 { jump_below, 2048 },	{ jump_below, 3000 },
+		{ recurse_below, 200 },	 { emit_below, 2048 },	{ spawned_below, 2048 },
+		{ spawned_below, 3000 },
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]) && !ASAN; i++) {
+		struct death d = die(ways[i].how, ways[i].n);
+
+		ck_assert_int_eq(d.signo, SIGABRT);
+		expect_said(&d, "'tight' (running) wrote below its stack of 2048 bytes");
+		expect_said(&d, "test_overflow");
+	}
+}
+END_TEST
+
 /* --------------------------------------------------------------------------- whose signal it is */
 
 static bool segv_is(void (*handler)(int))
@@ -387,10 +509,18 @@ START_TEST(the_handler_goes_with_the_last_thread)
 }
 END_TEST
 
+static bool has_alternate_stack(void)
+{
+	stack_t now;
+
+	return sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE) == 0;
+}
+
 static int use_coroutines(void *expected)
 {
 	run(nothing, NULL, "guest", 0);
 	ck_assert_int_eq(segv_is(SIG_DFL), *(bool *)expected);
+	ck_assert(has_alternate_stack());
 	return 0;
 }
 
@@ -419,6 +549,7 @@ START_TEST(a_runtime_may_leave_sigsegv_alone)
 	signal(SIGSEGV, SIG_DFL);
 	ck_assert_int_eq(co_run(use_coroutines, &alone, &options, NULL), 0);
 	ck_assert(segv_is(SIG_DFL));
+	ck_assert(ASAN || !has_alternate_stack());
 }
 END_TEST
 
@@ -473,7 +604,8 @@ SUITE("overflow", k1_overflow_names_the_coroutine, k2_no_frame_up_to_64_kib_jump
       the_message_gives_its_own_size_and_31_bytes_of_name, a_coroutine_may_have_no_name,
       a_generator_is_named_too, threads_have_alternate_stacks_of_their_own,
       other_faults_are_passed_on, a_canary_is_seen_when_the_coroutine_stops,
-      a_canary_bears_a_nearly_full_stack, a_handler_that_is_there_stays,
-      the_handler_goes_with_the_last_thread, the_handler_goes_with_the_runtime,
-      a_runtime_may_leave_sigsegv_alone, sigsegv_is_left_alone_as_long_as_the_runtime_lives,
-      two_runtimes_that_leave_sigsegv_alone, an_alternate_stack_that_is_there_stays)
+      a_canary_bears_a_nearly_full_stack, small_stacks_are_looked_at_whenever_they_stop,
+      a_handler_that_is_there_stays, the_handler_goes_with_the_last_thread,
+      the_handler_goes_with_the_runtime, a_runtime_may_leave_sigsegv_alone,
+      sigsegv_is_left_alone_as_long_as_the_runtime_lives, two_runtimes_that_leave_sigsegv_alone,
+      an_alternate_stack_that_is_there_stays)

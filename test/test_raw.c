@@ -198,7 +198,7 @@ START_TEST(bad_arguments)
 {
 	struct co_raw *const untouched = number(77);
 	struct co_raw *co = untouched;
-	struct co_attr unknown_flag = { .flags = 4 }, huge = { .stack_size = SIZE_MAX };
+	struct co_attr unknown_flag = { .flags = 8 }, huge = { .stack_size = SIZE_MAX };
 	struct co_attr large = { .stack_size = ((size_t)8 << 30) + 1 };
 	void *out = number(5);
 

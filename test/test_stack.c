@@ -58,6 +58,12 @@ static int test_mprotect(void *at, size_t length, int protection)
 	return fails() ? -1 : mprotect(at, length, protection);
 }
 
+/* The end of what belongs to a stack with a guard. */
+static char *upper_end(const struct whorl__stack *stack)
+{
+	return stack->low + stack->size + WHORL__STACK_RECORD;
+}
+
 static int count_maps(void)
 {
 	FILE *file = fopen("/proc/self/maps", "r");
@@ -97,13 +103,15 @@ static enum whorl__guard best_guard(void)
 
 /* --------------------------------------------------------------------------------------- a pool */
 
-static struct whorl__stack_pool pool;
+#define RECORD 704 /* bytes: some owner's */
+
+static struct whorl__stack_pool pool = { .record = RECORD };
 
 static struct whorl__stack get(size_t size)
 {
 	struct whorl__stack stack;
 
-	ck_assert_int_eq(whorl__stack_get(&pool, size, &stack), 0);
+	ck_assert_int_eq(whorl__stack_get(&pool, size, 0, &stack), 0);
 	return stack;
 }
 
@@ -122,9 +130,9 @@ START_TEST(sizes_are_rounded_up)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		ck_assert_uint_eq(get(sizes[i].asked).size, AT_LEAST(sizes[i].got));
-	ck_assert_int_eq(whorl__stack_get(&pool, usable(WHORL__STACK_CLASSES - 1) + 1, &none),
+	ck_assert_int_eq(whorl__stack_get(&pool, usable(WHORL__STACK_CLASSES - 1) + 1, 0, &none),
 			 -EINVAL);
-	ck_assert_int_eq(whorl__stack_get(&pool, SIZE_MAX, &none), -EINVAL);
+	ck_assert_int_eq(whorl__stack_get(&pool, SIZE_MAX, 0, &none), -EINVAL);
 }
 END_TEST
 
@@ -132,7 +140,7 @@ START_TEST(the_largest_size)
 {
 	struct whorl__stack stack;
 
-	if (whorl__stack_get(&pool, usable(WHORL__STACK_CLASSES - 1), &stack) == 0) {
+	if (whorl__stack_get(&pool, usable(WHORL__STACK_CLASSES - 1), 0, &stack) == 0) {
 		ck_assert_int_eq(write_to(stack.low), 0);
 		ck_assert_int_eq(write_to(whorl__stack_top(&stack) - 1), 0);
 		whorl__stack_put(&pool, &stack);
@@ -175,16 +183,6 @@ START_TEST(last_in_first_out)
 }
 END_TEST
 
-START_TEST(a_stack_may_describe_itself)
-{
-	struct whorl__stack a = get(0), *inside = (struct whorl__stack *)(void *)upper_end(&a) - 1;
-
-	*inside = a;
-	whorl__stack_put(&pool, inside);
-	ck_assert_ptr_eq(get(0).low, a.low);
-}
-END_TEST
-
 START_TEST(stacks_do_not_overlap)
 {
 	uint64_t seed = suite_seed();
@@ -203,7 +201,7 @@ START_TEST(an_unused_pool_maps_nothing)
 {
 	int maps = count_maps();
 
-	whorl__stack_pool_init(&pool, false);
+	whorl__stack_pool_init(&pool, RECORD, false);
 	whorl__stack_pool_fini(&pool);
 	ck_assert_int_eq(count_maps(), maps);
 }
@@ -220,7 +218,7 @@ START_TEST(fini_unmaps_all_but_slabs_in_use)
 	for (int i = 0; i < 200; i++)
 		whorl__stack_put(&pool, &other[i]);
 	mapped = pool.mapped;
-	ck_assert_uint_ge(mapped, 200 * stride(2));
+	ck_assert_uint_ge(mapped, 200 * stride(&pool, WHORL__SMALL_CLASSES + 2));
 	whorl__stack_pool_fini(&pool);
 	ck_assert_uint_eq(pool.mapped, 0);
 	ck_assert_int_eq(write_to(other[0].low), SIGSEGV);
@@ -265,13 +263,11 @@ START_TEST(K3_a_million_guarded_stacks_in_under_100_maps)
 	size_t n = WHORL__ASAN ? 1000 : 1000000; /* LeakSanitizer looks into each */
 	size_t limit = (size_t)read_mprotect_limit();
 	enum whorl__guard best = best_guard();
-	int maps = count_maps(), slabs = 0;
+	int maps = count_maps();
 
 	for (size_t i = 0; i < n; i++)
 		get(0);
-	for (struct whorl__slab *slab = get(0).slab; slab != NULL; slab = slab->next)
-		slabs++;
-	ck_assert_int_lt(slabs, 20);
+	ck_assert_uint_lt(get(0).slab->slot, 20);
 	if (best == WHORL__GUARD_MADVISE) {
 		ck_assert_uint_eq(pool.in_use[WHORL__GUARD_MADVISE], n + 1);
 		ck_assert_int_lt(count_maps() - maps, 100);
@@ -286,7 +282,7 @@ START_TEST(no_probe_means_mprotect)
 {
 	struct whorl__stack stack;
 
-	whorl__stack_pool_init(&pool, true);
+	whorl__stack_pool_init(&pool, RECORD, true);
 	get(0);
 	stack = get(0);
 	expect_guard(&stack, WHORL__GUARD_MPROTECT);
@@ -321,7 +317,7 @@ END_TEST
 START_TEST(locked_memory_gets_mprotect)
 {
 	struct whorl__stack stack = get(0);
-	size_t next = stride(stack.slab->size_class);
+	size_t next = stride(&pool, stack.slab->size_class);
 
 	/* Not mlock(3): ASan ignores that. */
 	ck_assert_int_eq(syscall(SYS_mlock, upper_end(&stack), next), 0);
@@ -348,12 +344,12 @@ START_TEST(mprotect_ends_at_its_share_of_the_maps)
 	struct whorl__stack stack, stacks[10];
 
 	atomic_store(&mprotect_limit, 7);
-	whorl__stack_pool_init(&pool, true);
-	whorl__stack_pool_init(&second, true);
+	whorl__stack_pool_init(&pool, RECORD, true);
+	whorl__stack_pool_init(&second, RECORD, true);
 	for (int i = 0; i < 5; i++)
 		stacks[i] = get(0);
 	for (int i = 0; i < 5; i++)
-		ck_assert_int_eq(whorl__stack_get(&second, 0, &stacks[5 + i]), 0);
+		ck_assert_int_eq(whorl__stack_get(&second, 0, 0, &stacks[5 + i]), 0);
 	ck_assert_uint_eq(pool.in_use[WHORL__GUARD_MPROTECT], 5);
 	ck_assert_uint_eq(second.in_use[WHORL__GUARD_MPROTECT], 2);
 	ck_assert_uint_eq(second.in_use[WHORL__GUARD_CANARY], 3);
@@ -367,7 +363,7 @@ START_TEST(mprotect_ends_at_its_share_of_the_maps)
 	ck_assert_int_eq(atomic_load(&mprotected), 2);
 	stack = get(0);
 	ck_assert_int_eq(stack.guard, WHORL__GUARD_MPROTECT);
-	ck_assert_int_eq(whorl__stack_get(&second, 0, &stack), 0);
+	ck_assert_int_eq(whorl__stack_get(&second, 0, 0, &stack), 0);
 	ck_assert_int_eq(stack.guard, WHORL__GUARD_CANARY);
 }
 END_TEST
@@ -377,9 +373,10 @@ START_TEST(a_canary_sees_any_word_of_its_line)
 	struct whorl__stack stack;
 
 	atomic_store(&mprotect_limit, 1);
-	whorl__stack_pool_init(&pool, true);
+	whorl__stack_pool_init(&pool, RECORD, true);
 	get(0);
 	stack = get(0);
+	ck_assert_int_eq(stack.guard, WHORL__GUARD_CANARY);
 	memset(stack.low, 0xff, stack.size);
 	ck_assert(whorl__stack_intact(&stack));
 	for (int i = 1; i <= 64; i++) {
@@ -391,29 +388,116 @@ START_TEST(a_canary_sees_any_word_of_its_line)
 }
 END_TEST
 
+/* ---------------------------------------------------------------------------------- small stacks */
+
+static struct whorl__stack get_small(size_t size)
+{
+	struct whorl__stack stack;
+
+	ck_assert_int_eq(whorl__stack_get(&pool, size, CO_SMALL_STACK, &stack), 0);
+	return stack;
+}
+
+START_TEST(small_stacks_are_packed)
+{
+	struct whorl__stack stack[1000];
+
+	for (size_t size = 1024; size <= 16384 && !WHORL__SANITIZED; size *= 2) {
+		for (int i = 0; i < 1000; i++) {
+			stack[i] = get_small(size - (size_t)(i % 500));
+			ck_assert_uint_eq(stack[i].size, size);
+			ck_assert_int_eq(stack[i].guard, WHORL__GUARD_SMALL);
+			ck_assert_uint_eq((uintptr_t)whorl__stack_top(&stack[i]) % 64, 0);
+			ck_assert_ptr_eq(whorl__stack_top(&stack[i]), stack[i].low + size + RECORD);
+			if (i > 0 && stack[i].slab == stack[i - 1].slab)
+				ck_assert_ptr_eq(stack[i].low,
+						 whorl__stack_top(&stack[i - 1]) + WHORL__LINE);
+		}
+		for (int i = 0; i < 1000; i++) /* the record too */
+			memset(stack[i].low, 0, size + RECORD);
+		for (int i = 0; i < 1000; i++)
+			ck_assert(whorl__stack_intact(&stack[i]));
+	}
+	ck_assert_uint_eq(pool.in_use[WHORL__GUARD_SMALL], WHORL__SANITIZED ? 0 : 5000);
+}
+END_TEST
+
+START_TEST(poison_sees_any_byte_of_its_line)
+{
+	struct whorl__stack stack = get_small(2048);
+
+	for (int i = 1; i <= 64 && !WHORL__SANITIZED; i++) {
+		stack.low[-i] ^= i % 2 ? 1 : (char)POISON;
+		ck_assert(!whorl__stack_intact(&stack));
+		stack.low[-i] ^= i % 2 ? 1 : (char)POISON;
+		ck_assert(whorl__stack_intact(&stack));
+	}
+	whorl__stack_put(&pool, &stack);
+	ck_assert_ptr_eq(get_small(2048).low, stack.low);
+	ck_assert(whorl__stack_intact(&stack));
+}
+END_TEST
+
+START_TEST(small_and_ordinary_ones_are_not_mixed)
+{
+	struct whorl__stack small = get_small(16384), ordinary = get(16384), tiny = get_small(1);
+
+	if (WHORL__SANITIZED)
+		return;
+	ck_assert_int_ne(ordinary.guard, WHORL__GUARD_SMALL);
+	ck_assert(whorl__stack_again(&small, 16384, CO_SMALL_STACK));
+	ck_assert(whorl__stack_again(&ordinary, 16384, 0));
+	ck_assert(!whorl__stack_again(&small, 16384, 0));
+	ck_assert(!whorl__stack_again(&ordinary, 16384, CO_SMALL_STACK));
+	ck_assert(!whorl__stack_again(&small, 8192, CO_SMALL_STACK));
+	ck_assert(whorl__stack_again(&tiny, 1, CO_SMALL_STACK));
+	ck_assert(!whorl__stack_again(&tiny, 1025, CO_SMALL_STACK));
+	ck_assert_uint_eq(get_small(0).size, 4096);
+	ck_assert_int_ne(get_small(16385).guard, WHORL__GUARD_SMALL);
+	whorl__stack_put(&pool, &small);
+	whorl__stack_put(&pool, &ordinary);
+	ck_assert_ptr_eq(get(16384).low, ordinary.low);
+	ck_assert_ptr_eq(get_small(16384).low, small.low);
+}
+END_TEST
+
+START_TEST(used_of_a_small_stack)
+{
+	struct whorl__stack stack = get_small(2048);
+
+	ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), 0);
+	memset(whorl__stack_top(&stack) - RECORD, 1, RECORD);
+	ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), 0);
+	for (size_t depth = 8; depth <= 2048 && !WHORL__SANITIZED; depth += 8) {
+		stack.low[stack.size - depth] = 1;
+		ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), depth);
+	}
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------ high-water mark */
 
 START_TEST(used_is_the_lowest_byte_ever_written)
 {
 	struct whorl__stack stack = get((size_t)1 << 20);
-	const char *top = whorl__stack_top(&stack);
+	const char *top = whorl__stack_top(&stack) - RECORD;
 	unsigned char in_core;
 
-	ck_assert_uint_eq(whorl__stack_used(&stack), 0);
+	ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), 0);
 	for (size_t depth = 8; depth < (size_t)1 << 20; depth += depth / 3 / 8 * 8 + 8) {
 		upper_end(&stack)[-(ptrdiff_t)depth] = 1;
-		if (upper_end(&stack) - depth < top)
-			ck_assert_uint_eq(whorl__stack_used(&stack),
+		if (upper_end(&stack) - depth < top) /* else it is the record's */
+			ck_assert_uint_eq(whorl__stack_used(&stack, RECORD),
 					  (size_t)(top - upper_end(&stack)) + depth);
 	}
 	stack.low[0] = 1;
-	ck_assert_uint_eq(whorl__stack_used(&stack), stack.size);
+	ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), stack.size);
 	whorl__stack_put(&pool, &stack);
 	stack = get((size_t)1 << 20);
-	ck_assert_uint_eq(whorl__stack_used(&stack), stack.size);
+	ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), stack.size);
 
 	stack = get((size_t)1 << 20); /* to look maps nothing */
-	whorl__stack_used(&stack);
+	whorl__stack_used(&stack, RECORD);
 	ck_assert_int_eq(mincore(stack.low, 1, &in_core), 0);
 	ck_assert_int_eq(in_core & 1, 0);
 }
@@ -431,10 +515,10 @@ static bool survive(int n)
 
 	calls_left = n;
 	for (int i = 0; i < 3; i++) {
-		rc = whorl__stack_get(&pool, (size_t)1 << 24, &stack[i]);
+		rc = whorl__stack_get(&pool, (size_t)1 << 24, 0, &stack[i]);
 		if (rc == -ENOMEM) {
 			calls_left = -1;
-			ck_assert_int_eq(whorl__stack_get(&pool, (size_t)1 << 24, &stack[i]), 0);
+			ck_assert_int_eq(whorl__stack_get(&pool, (size_t)1 << 24, 0, &stack[i]), 0);
 		} else {
 			ck_assert_int_eq(rc, 0);
 		}
@@ -478,23 +562,27 @@ END_TEST
 
 START_TEST(without_room_for_a_large_slab_a_small_one_will_do)
 {
+	unsigned n = size_class((size_t)1 << 20, 0);
+
 	for (int i = 0; i < 3; i++) {
 		calls_left = 0; /* the first attempt to map one */
 		get((size_t)1 << 20);
 		calls_left = -1;
-		ck_assert_uint_gt(pool.classes[6].fresh_left, 0);
-		while (pool.classes[6].fresh_left > 0)
+		ck_assert_uint_ne(pool.classes[n].open, 0);
+		while (pool.classes[n].open != 0)
 			get((size_t)1 << 20);
 	}
 }
 END_TEST
 
 SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_what_was_asked_for,
-      last_in_first_out, a_stack_may_describe_itself, stacks_do_not_overlap,
-      an_unused_pool_maps_nothing, fini_unmaps_all_but_slabs_in_use, guards_of_the_best_kind,
+      last_in_first_out, stacks_do_not_overlap, an_unused_pool_maps_nothing,
+      fini_unmaps_all_but_slabs_in_use, guards_of_the_best_kind,
       K3_a_million_guarded_stacks_in_under_100_maps, no_probe_means_mprotect,
       a_kernel_without_guards_is_asked_once, a_kernel_that_lies_is_found_out,
       locked_memory_gets_mprotect, mprotect_has_half_of_the_maps,
       mprotect_ends_at_its_share_of_the_maps, a_canary_sees_any_word_of_its_line,
+      small_stacks_are_packed, poison_sees_any_byte_of_its_line,
+      small_and_ordinary_ones_are_not_mixed, used_of_a_small_stack,
       used_is_the_lowest_byte_ever_written, nth_system_call_fails,
       all_system_calls_from_the_nth_fail, without_room_for_a_large_slab_a_small_one_will_do)

@@ -111,6 +111,7 @@ static void ready_at(struct run *r)
 
 static void memory_small(struct run *r)
 {
+	attr.flags = CO_SMALL_STACK;
 	attr.stack_size = 1; /* rounded up */
 	memory(r);
 }

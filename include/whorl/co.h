@@ -190,7 +190,8 @@ struct co_options {
 	uintptr_t spare[8];		/* zero */
 };
 #define CO_OPT_NO_GUARD_PROBE	1u	/* guard stacks as on kernels without MADV_GUARD_INSTALL */
-#define CO_OPT_NO_SEGV_REPORT	2u	/* leave SIGSEGV alone: no report of a stack overflow */
+#define CO_OPT_NO_SEGV_REPORT	2u	/* leave SIGSEGV alone: no report of a stack overflow. The
+					 * alternate signal stack is made all the same */
 /* Wishes for what the loop waits with, epoll(7) or io_uring(7); passed over where it is not built
  * in. */
 #define CO_OPT_POLL_ENGINE_EPOLL 4u
@@ -585,8 +586,8 @@ int co_join_until(co_ref ref, int *exit_code, co_ns abs) CO_MUST_CHECK;
 void co_set_local(void *ptr);
 void *co_local(void);
 
-/* Bytes of stack ever touched, in whole pages, to size stacks by; by this coroutine or by those
- * that had the same stack before it. 0 if it has ended. Slow: it asks the kernel.
+/* Bytes of stack ever written, to size stacks by; by this coroutine or by those that had the same
+ * stack before it. 0 if it has ended. Slow: it asks the kernel, unless the stack is a small one.
  * Suspends: no. Cancellation point: no. */
 size_t co_stack_used(co_ref ref);
 
@@ -720,7 +721,8 @@ struct co_stats {
 	uint64_t passes;		/* of the loop, since it was opened */
 	uint64_t switches;		/* to a coroutine, since then */
 	uint64_t spawned;		/* coroutines, since then */
-	uintptr_t spare[8];
+	size_t stacks_small;		/* stacks in use without a guard: CO_SMALL_STACK */
+	uintptr_t spare[7];
 };
 
 /* Fills in the figures of the runtime that this thread is inside of. 0; -EPERM outside.

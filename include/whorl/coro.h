@@ -37,7 +37,7 @@ struct co_attr {
 	const char *name;   /* shown in reports; copied, cut at 31 bytes */
 	size_t stack_size;  /* bytes usable, rounded up; 0 = 64 KiB */
 	int priority;	    /* scheduler only; CO_PRIO_* */
-	unsigned flags;	    /* CO_KEEP_FPENV, CO_KEEP_CXX_EH */
+	unsigned flags;	    /* CO_KEEP_FPENV, CO_KEEP_CXX_EH, CO_SMALL_STACK */
 	uintptr_t spare[4]; /* zero */
 };
 
@@ -51,6 +51,21 @@ struct co_attr {
  * suspend within a catch block needs it. Without effect where no C++ runtime was loaded before this
  * library. Costs about 6 ns at each switch to or from the coroutine. */
 #define CO_KEEP_CXX_EH 2u
+
+/* A small stack without a guard, packed with others into pages: stack_size is rounded up to 1, 2, 4,
+ * 8 or 16 KiB (0 = 4 KiB), and memory is used for little more than that. For great numbers of
+ * coroutines whose code is known; co_stack_used and co_raw_stack_used tell how much it needs. A
+ * larger stack_size makes an ordinary stack, as if the flag were not there, and so does a build
+ * with a sanitizer.
+ *
+ * An overflow is found when the coroutine next stops or ends, by the 64 bytes below the stack; by
+ * then it may have written to a neighbour. The program ends with SIGABRT and the same message.
+ *
+ * What needs more than it seems: the first call of each function of a shared library, 3.3 KiB,
+ * unless the program is linked with -Wl,-z,now; printf and its kin, 2 KiB and more; a signal
+ * handler, 3.2 KiB and its own frames, unless it is installed with SA_ONSTACK: each thread that
+ * runs coroutines has an alternate signal stack, the library's of 64 KiB if it had none. */
+#define CO_SMALL_STACK 4u
 
 /* ------------------------------------------------------------------------------- raw coroutines */
 
