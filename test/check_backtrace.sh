@@ -1,76 +1,87 @@
 #!/bin/sh
 # K7: in gdb, and for whatever else unwinds by CFI, a backtrace in a coroutine ends where the coroutine
-# begins, and one at any instruction of the switch ends there or in main.
+# begins, and at any instruction of a switch it is the whole stack of the one that leaves, or of the
+# one that arrives. With EMULATOR, a command that runs the programs, its stub for debuggers is asked.
 # shellcheck disable=SC2317  # try calls the functions
 set -eu
 srcdir=${srcdir:-.}
 # shellcheck source=test/tap.sh
 . "$srcdir/test/tap.sh"
 
-program=examples/generator
-script=$(mktemp)
-trap 'rm -f "$script"' EXIT
-promise_body='a backtrace in a coroutine ends at its entry'
-promise_switch='at each instruction of the switch it ends at an entry or in main'
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+emulator=${EMULATOR-}
+if [ -n "$emulator" ]; then
+	gdb='gdb-multiarch' go='continue'
+else
+	gdb='gdb' go='run'
+fi
 
-# A build tree's program may be a script that sets up the search for the shared library.
+# debug PROGRAM OPTION...: a build tree's program may be a script that sets up the search for the
+# shared library.
 debug() {
-	if [ -x ./libtool ]; then
-		./libtool --mode=execute gdb -nx -batch "$@" "$program"
+	program=$1
+	shift
+	if [ -n "$emulator" ]; then
+		emulated "$@"
+	elif [ -x ./libtool ]; then
+		./libtool --mode=execute $gdb -nx -batch "$@" "$program"
 	else
-		gdb -nx -batch "$@" "$program"
+		$gdb -nx -batch "$@" "$program"
 	fi </dev/null 2>&1
 }
 
-# From the first switch, into a coroutine that never ran, through those that follow.
-cat >"$script" <<'END_OF_SCRIPT'
-set width 0
-set breakpoint pending on
-set print frame-arguments none
-break whorl__switch
-run
-set $step = 0
-while $step < 200
-	echo BACKTRACE\n
-	bt
-	stepi
-	set $step = $step + 1
-end
-END_OF_SCRIPT
+# The emulator makes a socket, waits there for gdb, and ends with it.
+emulated() {
+	rm -f "$dir/stub"
+	$emulator -g "$dir/stub" "$program" >/dev/null &
+	while ! [ -S "$dir/stub" ]; do
+		kill -0 $! || return
+		sleep 0.1
+	done
+	$gdb -nx -batch -ex "file $program" -ex "target remote $dir/stub" "$@"
+	wait $! || :
+}
 
 body_ends_at_entry() {
+	body=$(debug examples/generator -ex 'set breakpoint pending on' -ex 'break co_gen_emit' \
+		-ex "$go" -ex 'set width 0' -ex bt) || :
 	printf '%s\n' "$body"
-	printf '%s\n' "$body" | grep '^#' | tail -n 1 | grep 'whorl[_.]*fiber_start' &&
+	printf '%s\n' "$body" | grep '^#' | tail -n 1 | grep 'whorl__fiber_start' &&
 		printf '%s\n' "$body" | grep -w count
 }
 
-# Of each backtrace the last frame.
-last_frames() {
-	printf '%s\n' "$steps" | awk '
-		/^BACKTRACE/ { if (last != "") print last; last = "none" }
-		/^#/ { last = $0 }
-		/stopped|orrupt|rror/ { last = $0 }
-		END { print last }'
+# steps_well PROGRAM SWITCHES FIRST_ENTRIES: at least so many.
+steps_well() {
+	steps=$(debug "$1" -x "$srcdir/test/step_switches.py") || :
+	printf '%s\n' "$steps" | tail -n 8
+	printf '%s\n' "$steps" | sed -n 's/^all right: \([0-9]*\) switches, \([0-9]*\) first.*/\1 \2/p' |
+		{ read -r switches entries && [ "$switches" -ge "$2" ] && [ "$entries" -ge "$3" ]; }
 }
 
-steps_end_well() {
-	last_frames | grep -Ev ' (main|whorl[_.]*fiber_start) \(' && return 1
-	[ "$(last_frames | grep -c main)" -gt 10 ] && [ "$(last_frames | grep -c 'whorl[_.]*fiber_start')" -gt 10 ]
+# With ucontext libc makes the first frame, and switches.
+why_not() {
+	command -v "$gdb" >/dev/null || { echo "no $gdb"; return; }
+	began=$(debug examples/generator -ex 'break main' -ex "$go" -ex bt \
+		-ex 'info address whorl__fiber_start') || :
+	case $began in
+	*'#0 '*'Symbol "whorl__fiber_start" is'*) ;;
+	*'#0 '*) echo 'no stub for this CPU' ;;
+	*) echo "$gdb cannot run programs here" ;;
+	esac
 }
 
-if ! command -v gdb >/dev/null; then
-	skip "$promise_body" 'no gdb'
-	skip "$promise_switch" 'no gdb'
+promise_body='a backtrace in a coroutine ends at its entry'
+promise_raw='generators: at each instruction of a switch the whole stack is found'
+promise_scheduled='the scheduler: at each instruction of a switch the whole stack is found'
+why=$(why_not)
+if [ -n "$why" ]; then
+	skip "$promise_body" "$why"
+	skip "$promise_raw" "$why"
+	skip "$promise_scheduled" "$why"
 	finish
 fi
-body=$(debug -ex 'break co_gen_emit' -ex run -ex 'set width 0' -ex bt) || :
-if ! printf '%s\n' "$body" | grep -q '^Breakpoint 1,'; then
-	printf '%s\n' "$body" | sed 's/^/# /'
-	skip "$promise_body" 'gdb cannot run programs here'
-	skip "$promise_switch" 'gdb cannot run programs here'
-	finish
-fi
-steps=$(debug -x "$script") || :
 try "$promise_body" body_ends_at_entry
-try "$promise_switch" steps_end_well
+try "$promise_raw" steps_well examples/generator 30 2
+try "$promise_scheduled" steps_well examples/gather 20 8
 finish
