@@ -190,6 +190,7 @@ static void run(void *arg, void *value)
 	int rc;
 
 	(void)value;
+	WHORL__FRAME_RECORD();
 	rc = co->home->fn(co->home->arg);
 	if (whorl__loop != co->loop) {
 		fprintf(stderr, "whorl: coroutine '%s' returned in a child of fork\n",

@@ -178,6 +178,9 @@ static inline struct whorl__fiber *whorl__fiber_running(void)
  * name and site are set to NULL: the owner's to fill. The thread that does this is the one that may
  * switch to the fiber: whorl__fiber_current is set from then on. */
 typedef void whorl__entry_fn(void *arg, void *value);
+/* In each function between whorl__fiber_start and the user's: has the compiler make a frame record,
+ * so that who follows frame pointers gets from the user's frames to the 0 in which they end. */
+#define WHORL__FRAME_RECORD() __asm__ volatile("" : : "r"(__builtin_frame_address(0)))
 WHORL__HIDDEN void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack,
 				     size_t record, unsigned flags, whorl__entry_fn *entry,
 				     void *arg);

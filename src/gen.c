@@ -25,6 +25,7 @@ static void *run(void *made)
 	co_gen gen = *(const co_gen *)made;
 	int rc;
 
+	WHORL__FRAME_RECORD();
 	gen.fiber = whorl__fiber_current;
 	whorl__fiber_current->site = gen.site;
 	co_raw_suspend(&gen);

@@ -103,6 +103,7 @@ static void run(void *arg, void *value)
 {
 	struct co_raw *co = arg;
 
+	WHORL__FRAME_RECORD();
 	value = co->fn(value);
 	whorl__fiber_exit(whorl__raw_stop(&co->fiber, CO_RAW_DONE, value), NULL);
 }
