@@ -296,7 +296,7 @@ FRAMED void co_group_begin(co_group *user, enum co_group_mode mode)
 	g = group_get(co->loop);
 	if (g)
 		whorl__group_init(g, NULL, mode);
-	if (whorl__begin(&user->scope_, g, WHORL__NO_DEADLINE, 0, SITE()) == 0 && g) {
+	if (whorl__begin(&user->scope_, g, SITE()) == 0 && g) {
 		g->node = co->scope;
 		return;
 	}

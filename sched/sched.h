@@ -153,7 +153,6 @@ static inline struct waiter *first_waiter(const struct link *line)	/* NULL: ther
 struct node {
 	struct node *parent;		/* outward */
 	struct node *inner;		/* the next scope inward of the same coroutine */
-	struct node *next;		/* in the work list of a cancel, or among free nodes */
 	struct co *owner;		/* NULL: the loop's root */
 	struct group *group;		/* of a group's scope: its children */
 	const void *user;		/* the user's object; NULL: a root */
@@ -163,12 +162,13 @@ struct node {
 	co_ns deadline;			/* CO_FOREVER: none */
 	uint64_t nearest;		/* least scope_tick of this and the coroutine's outer
 					 * scopes, unless cancelled */
-	const void *cause_site;
-	int cause_err;
 	unsigned char cause;		/* enum co_cause_kind; NONE: not cancelled */
 	bool shield;
 	bool effective;			/* this or an outer one up to the first shield is cancelled
 					 * */
+	int cause_err;			/* once it is cancelled: */
+	const void *cause_site;
+	struct node *next;		/* in the work list of a cancel, or among free nodes */
 };
 
 enum { INLINE_NODES = 4 };
@@ -409,8 +409,8 @@ struct instant {		/* a deadline, and the time of the call that sets it */
 	co_ns now, abs;
 };
 #define WHORL__NO_DEADLINE ((struct instant){ 0, CO_FOREVER })
-WHORL__HIDDEN int whorl__begin(co_scope *s, struct group *group, struct instant at, unsigned flags,
-			       const void *site);
+/* Of a group's scope: without a deadline. */
+WHORL__HIDDEN int whorl__begin(co_scope *s, struct group *group, const void *site);
 /* 0: open, *out is its node; negative: an error, after misuse */
 enum { FIND_FRESH = 1, FIND_OVER, FIND_NO_NODE };
 WHORL__HIDDEN int whorl__find(const co_scope *s, struct node **out, const void *site);

@@ -28,23 +28,27 @@ _Static_assert(sizeof(co_scope) == 8 * sizeof(uintptr_t), "part of the interface
 
 void whorl__node_root(struct node *n, struct node *parent, struct co *owner)
 {
-	*n = (struct node){
-		.parent = parent,
-		.owner = owner,
-		.deadline = CO_FOREVER,
-		.nearest = TICK_NEVER,
-	};
+	n->parent = parent;
+	n->inner = NULL;
+	n->owner = owner;
+	n->group = NULL;
+	n->user = NULL;
+	n->share = NULL;
+	n->gen = 0;
+	n->site = NULL;
+	n->deadline = CO_FOREVER;
+	n->nearest = TICK_NEVER;
+	n->cause = CO_CAUSE_NONE;
+	n->shield = n->effective = false;
 }
 
 /* The coroutine's own first, in order; then from the loop; then the spare one, which is born
  * cancelled. */
-static struct node *node_get(struct co *co)
+static __attribute__((noinline)) struct node *node_get_more(struct co *co)
 {
 	struct co_loop *l = co->loop;
 	struct node *n = l->free_nodes;
 
-	if (co->depth < INLINE_NODES)
-		return &co->home->nodes[co->depth++];
 	if (n)
 		l->free_nodes = n->next;
 	else
@@ -54,6 +58,13 @@ static struct node *node_get(struct co *co)
 		return n;
 	}
 	return co->home->spare.gen ? NULL : &co->home->spare;
+}
+
+static inline struct node *node_get(struct co *co)
+{
+	if (WHORL__LIKELY(co->depth < INLINE_NODES))
+		return &co->home->nodes[co->depth++];
+	return node_get_more(co);
 }
 
 static void node_put(struct co *co, struct node *n)
@@ -161,10 +172,12 @@ bool whorl__bad_err(int err)
 
 /* -------------------------------------------------------------------------------- begin and end */
 
-static bool is_fresh(const co_scope *s)
+static inline bool is_fresh(const co_scope *s)
 {
-	return s->magic_ == PRESET ||
-	       (s->magic_ == 0 && !s->node_ && !s->gen_ && !s->loop_ && !s->bits_ && !s->kind_);
+	uint64_t first; /* magic_, kind_, bits_, loop_ */
+
+	memcpy(&first, s, sizeof first);
+	return WHORL__LIKELY((first | s->gen_ | (uintptr_t)s->node_) == 0) || s->magic_ == PRESET;
 }
 
 static co_ns first_deadline(const co_scope *s, co_ns abs, co_ns now)
@@ -178,94 +191,135 @@ static co_ns first_deadline(const co_scope *s, co_ns abs, co_ns now)
 	return preset < abs ? preset : abs;
 }
 
-static void node_open(struct node *n, struct co *co, struct group *group, co_ns abs, bool shield)
+/* Field by field: a node is as long as two lines of cache, and what a cause adds is written when
+ * there is one. */
+static inline void node_open(struct node *n, struct co *co, struct group *group, co_ns abs,
+			     bool shield)
 {
-	*n = (struct node){
-		.parent = co->scope,
-		.owner = co,
-		.group = group,
-		.gen = ++co->loop->next_gen,
-		.deadline = abs,
-		.shield = shield,
-		.effective = !shield && co->scope->effective,
-	};
-	co->scope->inner = n;
+	struct node *parent = co->scope;
+	uint64_t own = scope_tick(abs);
+
+	n->parent = parent;
+	n->inner = NULL;
+	n->owner = co;
+	n->group = group;
+	n->share = NULL;
+	n->gen = ++co->loop->next_gen;
+	n->deadline = abs;
+	n->nearest = own < parent->nearest ? own : parent->nearest;
+	n->cause = CO_CAUSE_NONE;
+	n->shield = shield;
+	n->effective = !shield && parent->effective;
+	parent->inner = n;
 	co->scope = n;
+	co->nearest = n->nearest;
 }
 
-/* 0: the scope is open, maybe cancelled. -ENOMEM: cancelled for want of a node. -EINVAL: refused
- * after misuse. */
-int whorl__begin(co_scope *s, struct group *group, struct instant at, unsigned flags,
-		 const void *site)
+/* No node was to be had, not even the spare one. */
+static int begin_without_node(co_scope *s, const void *site)
 {
-	struct co *co = whorl__self();
-	bool shield = flags & CO_SHIELD, due;
-	struct node *n;
-	co_ns abs;
+	s->magic_ = NO_MEMORY;
+	s->kind_ = CO_CAUSE_EXPLICIT;
+	s->err_ = ENOMEM;
+	s->site_ = site;
+	return -ENOMEM;
+}
 
+/* Cancelled for want of a node, before its begin, or at once by its deadline. */
+static __attribute__((noinline)) int begin_cancelled(co_scope *s, struct node *n, co_ns now)
+{
+	bool spare = n == &n->owner->home->spare;
+
+	if (spare)
+		whorl__cancel(n, CO_CAUSE_EXPLICIT, ENOMEM, NULL);
+	else if (s->kind_)
+		whorl__cancel(n, CO_CAUSE_EXPLICIT, s->err_, s->site_);
+	if (n->deadline <= now)
+		expire_outward(n, now);
+	return spare ? -ENOMEM : 0;
+}
+
+static int refuse(co_scope *s, const struct co *co, const void *site)
+{
 	if (!s || !is_fresh(s))
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site,
 				     "begin of a scope that is open, over or garbage");
-	if (!co || (flags & ~CO_SHIELD))
-		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "begin of a scope %s",
-				     co ? "with an unknown flag" : "outside a coroutine");
-	if (s->magic_ == PRESET)
+	return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "begin of a scope %s",
+			     co ? "with an unknown flag" : "outside a coroutine");
+}
+
+/* Of a coroutine's scope. 0: it is open, maybe cancelled. -ENOMEM: cancelled for want of a node.
+ * -EINVAL: refused after misuse. */
+static inline __attribute__((always_inline)) int begin_here(struct co *co, co_scope *s,
+							    struct group *group, struct instant at,
+							    unsigned flags, const void *site)
+{
+	bool shield = flags & CO_SHIELD;
+	struct node *n;
+	co_ns abs = at.abs;
+
+	if (WHORL__UNLIKELY(!s || !is_fresh(s) || !co || (flags & ~CO_SHIELD)))
+		return refuse(s, co, site);
+	if (WHORL__UNLIKELY(s->magic_ == PRESET)) {
 		at.now = whorl__clock(co->loop);
-	abs = first_deadline(s, at.abs, at.now);
+		abs = first_deadline(s, abs, at.now);
+	}
 	if (shield && abs == CO_FOREVER) {
 		s->magic_ = REFUSED;
 		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site, "a shield without an end");
 	}
-	due = abs <= at.now;
 	n = node_get(co);
 	s->loop_ = co->loop->serial;
 	s->bits_ = shield ? BIT_SHIELD : 0;
-	if (!n) {
-		s->magic_ = NO_MEMORY;
-		s->kind_ = CO_CAUSE_EXPLICIT;
-		s->err_ = ENOMEM;
-		s->site_ = site;
-		return -ENOMEM;
-	}
+	if (WHORL__UNLIKELY(!n))
+		return begin_without_node(s, site);
 	node_open(n, co, group, abs, shield);
 	n->user = s;
 	n->site = site;
-	refresh_nearest(n);
 	s->magic_ = OPEN;
 	s->self_ = s;
 	s->node_ = n;
 	s->gen_ = n->gen;
-	if (n == &co->home->spare)
-		whorl__cancel(n, CO_CAUSE_EXPLICIT, ENOMEM, NULL);
-	else if (s->kind_)
-		whorl__cancel(n, CO_CAUSE_EXPLICIT, s->err_, s->site_);
-	if (due)
-		expire_outward(n, at.now);
-	return n == &co->home->spare ? -ENOMEM : 0;
+	if (WHORL__UNLIKELY(s->kind_ || abs <= at.now || n == &co->home->spare))
+		return begin_cancelled(s, n, at.now);
+	return 0;
+}
+
+int whorl__begin(co_scope *s, struct group *group, const void *site)
+{
+	return begin_here(whorl__self(), s, group, WHORL__NO_DEADLINE, 0, site);
 }
 
 /* Takes the innermost scope off. What its end returns is judged now, and kept in the object, if
  * there is one to trust. */
-void whorl__close(struct node *n, co_scope *s)
+static inline void close_node(struct node *n, co_scope *s)
 {
 	struct co *co = n->owner;
+	struct node *parent = n->parent;
 
 	if (s) {
 		s->magic_ = CLOSED;
 		s->kind_ = n->cause;
-		s->err_ = n->cause_err;
-		s->site_ = n->cause_site;
-		if (!n->shield && n->parent->effective)
+		if (WHORL__UNLIKELY(n->cause)) {
+			s->err_ = n->cause_err;
+			s->site_ = n->cause_site;
+		}
+		if (!n->shield && parent->effective)
 			s->bits_ |= BIT_OUTER;
 	}
-	if (n->share)
+	if (WHORL__UNLIKELY(n->share))
 		whorl__share_over(n->share);
-	if (n->effective && !n->parent->effective)
+	if (n->effective && !parent->effective)
 		co->ignored = 0;	/* it was heeded */
-	co->scope = n->parent;
-	co->scope->inner = NULL;
-	co->nearest = co->scope->nearest;
+	co->scope = parent;
+	parent->inner = NULL;
+	co->nearest = parent->nearest;
 	node_put(co, n);
+}
+
+void whorl__close(struct node *n, co_scope *s)
+{
+	close_node(n, s);
 }
 
 int whorl__judge(co_scope *s, int rc)
@@ -353,30 +407,34 @@ static int find_no_open(const co_scope *s, const void *site)
 	return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "no scope: garbage");
 }
 
-int whorl__find(const co_scope *s, struct node **out, const void *site)
+static __attribute__((noinline)) int find_elsewhere(uint32_t serial, const void *site)
+{
+	if (whorl__loop_alive(serial))
+		return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a scope of another runtime");
+	return FIND_OVER;
+}
+
+static inline int find(const co_scope *s, struct node **out, const void *site)
 {
 	struct co_loop *l = whorl__loop;
-	struct node *n;
 
-	if (!s)
+	if (WHORL__UNLIKELY(!s))
 		return -EINVAL;
-	if (s->magic_ != OPEN)
+	if (WHORL__UNLIKELY(s->magic_ != OPEN))
 		return find_no_open(s, site);
-	if (!l)
+	if (WHORL__UNLIKELY(!l))
 		return -EPERM;
-	if (s->loop_ != l->serial) {
-		if (whorl__loop_alive(s->loop_))
-			return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site,
-					     "a scope of another runtime");
-		return FIND_OVER;
-	}
-	if (s->self_ != s)
+	if (WHORL__UNLIKELY(s->loop_ != l->serial))
+		return find_elsewhere(s->loop_, site);
+	if (WHORL__UNLIKELY(s->self_ != s))
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "a copy of a scope");
-	n = s->node_;
-	if (n->gen != s->gen_)
-		return FIND_OVER;
-	*out = n;
-	return 0;
+	*out = s->node_;
+	return (*out)->gen == s->gen_ ? 0 : FIND_OVER;
+}
+
+int whorl__find(const co_scope *s, struct node **out, const void *site)
+{
+	return find(s, out, site);
 }
 
 bool whorl__closed_behind(const co_scope *s)
@@ -384,31 +442,37 @@ bool whorl__closed_behind(const co_scope *s)
 	return s->magic_ == OPEN || s->magic_ == REFUSED;
 }
 
-/* Closes an open scope of this coroutine. 0: closed by this call; FIND_OVER: earlier, silently;
- * negative: misuse. */
-static int close_scope(co_scope *s, const void *frame, const void *site)
+static __attribute__((noinline)) int close_no_open(co_scope *s, int found, const void *site)
 {
-	struct co *co = whorl__self();
-	struct node *n = NULL;
-	int rc = whorl__find(s, &n, site);
-
-	if (rc == FIND_NO_NODE) {
+	if (found == FIND_NO_NODE) {
 		whorl__close_without_node(s);
 		return 0;
 	}
-	if (rc == FIND_FRESH || (rc == FIND_OVER && !whorl__closed_behind(s)))
+	if (found == FIND_FRESH || (found == FIND_OVER && !whorl__closed_behind(s)))
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site,
 				     "end of a scope that is not open");
-	if (rc)
-		return rc;
-	if (n->owner != co)
+	return found;
+}
+
+/* Closes an open scope of this coroutine. 0: closed by this call; FIND_OVER: earlier, silently;
+ * negative: misuse. */
+static inline int close_scope(co_scope *s, const void *frame, const void *site)
+{
+	struct co *co = whorl__self();
+	struct node *n = NULL;
+	int rc = find(s, &n, site);
+
+	if (WHORL__UNLIKELY(rc))
+		return close_no_open(s, rc, site);
+	if (WHORL__UNLIKELY(n->owner != co))
 		return whorl__misuse(CO_MISUSE_SCOPE_OWNER, -EINVAL, site,
 				     "end of another coroutine's scope");
 	whorl__check_frames(co, frame);
-	if (n->gen != s->gen_)	/* its own frame is dead */
+	if (WHORL__UNLIKELY(n->gen != s->gen_)) /* its own frame is dead */
 		return FIND_OVER;
-	whorl__close_inner(co, n);
-	whorl__close(n, s);
+	if (WHORL__UNLIKELY(co->scope != n))
+		whorl__close_inner(co, n);
+	close_node(n, s);
 	return 0;
 }
 
@@ -416,9 +480,9 @@ FRAMED int co_scope_end(co_scope *s, int rc)
 {
 	int closed = close_scope(s, FRAME(), SITE());
 
-	if (closed < 0)
+	if (WHORL__UNLIKELY(closed < 0))
 		return closed;
-	return closed == 0 ? whorl__judge(s, rc) : rc;
+	return closed == 0 && rc == -ECANCELED ? whorl__judge(s, rc) : rc;
 }
 
 int co_scope_result(co_scope *s, int rc)
@@ -434,12 +498,12 @@ int co_scope_result(co_scope *s, int rc)
 }
 
 /* The clock is read once at most: that costs more than the rest of a scope's life. */
-static struct instant at(co_ns abs)
+static inline struct instant at(co_ns abs)
 {
 	return abs == CO_FOREVER ? WHORL__NO_DEADLINE : (struct instant){ co_now(), abs };
 }
 
-static struct instant from_now(co_ns dur)
+static inline struct instant from_now(co_ns dur)
 {
 	struct instant to = at(dur);
 
@@ -448,13 +512,15 @@ static struct instant from_now(co_ns dur)
 	return to;
 }
 
-/* As whorl__begin. */
-static int begin(co_scope *s, struct instant at, unsigned flags, const void *frame,
-		 const void *site)
+/* As begin_here. */
+static inline __attribute__((always_inline)) int
+begin(co_scope *s, struct instant at, unsigned flags, const void *frame, const void *site)
 {
-	if (whorl__self())
-		whorl__check_frames(whorl__self(), frame);
-	return whorl__begin(s, NULL, at, flags, site);
+	struct co *co = whorl__self();
+
+	if (WHORL__LIKELY(co != NULL))
+		whorl__check_frames(co, frame);
+	return begin_here(co, s, NULL, at, flags, site);
 }
 
 FRAMED void co_scope_begin(co_scope *s, co_ns dur)
