@@ -320,6 +320,7 @@ struct co_loop {
 	struct group *free_groups;
 	struct co_stats stats;		/* passes, switches, spawned, live */
 	uint64_t quiet_passes;		/* passes since a timer fired */
+	unsigned fetched;		/* of the timers next in time: of so many the stacks */
 	struct co_loop *next;		/* in the list of all loops */
 	struct whorl__stack_pool stacks;
 	struct wheel wheel;

@@ -681,6 +681,31 @@ START_TEST(a_timer_may_go_to_another_wheel_once_it_is_unarmed)
 }
 END_TEST
 
+START_TEST(peek_names_what_is_popped_next)
+{
+	static struct wheel_timer timers[50];
+	static struct wheel w;
+
+	wheel_init(&w, 0);
+	ck_assert_ptr_null(wheel_peek(&w, NULL));
+	for (unsigned i = 0; i < LENGTH(timers); i++)
+		wheel_arm(&w, &timers[i], 1000 + i * 7 % LENGTH(timers));
+	ck_assert_ptr_null(wheel_peek(&w, NULL)); /* nothing was sorted yet */
+	wheel_advance(&w, 1000);
+	ck_assert_ptr_eq(wheel_pop(&w), &timers[0]);
+	ck_assert_ptr_nonnull(wheel_peek(&w, NULL));
+	wheel_advance(&w, TOP);
+	for (struct wheel_timer *t, *next; (t = wheel_pop(&w)) != NULL;) {
+		if ((next = wheel_peek(&w, NULL)) == NULL)
+			continue;
+		ck_assert_uint_eq(wheel_expires(next), wheel_expires(t) + 1);
+		for (; (t = wheel_peek(&w, next)) != NULL; next = t)
+			ck_assert_uint_eq(wheel_expires(t), wheel_expires(next) + 1);
+	}
+	must_be_sound(&w);
+}
+END_TEST
+
 START_TEST(container_is_the_object_of_which_the_timer_is_a_member)
 {
 	struct conn {
@@ -726,5 +751,6 @@ SUITE("wheel",
       never_is_a_legal_deadline,
       the_wheel_works_on_at_the_end_of_time,
       a_timer_may_go_to_another_wheel_once_it_is_unarmed,
+      peek_names_what_is_popped_next,
       container_is_the_object_of_which_the_timer_is_a_member)
 /* clang-format on */

@@ -638,6 +638,11 @@ struct wheel_timer *wheel_pop(struct wheel *w)
 	return t;
 }
 
+struct wheel_timer *wheel_peek(const struct wheel *w, const struct wheel_timer *t)
+{
+	return t ? t->next_ : w->run_;
+}
+
 uint64_t wheel_now(const struct wheel *w)
 {
 	return w->now_;

@@ -137,6 +137,11 @@ void wheel_advance(struct wheel *w, uint64_t now);
  * timer passes. */
 struct wheel_timer *wheel_pop(struct wheel *w);
 
+/* A guess at what is popped next: the first of the timers that are sorted already, due or not, or
+ * with `t`, one of those, the one after it; NULL: not known. Others that are armed meanwhile may come
+ * before. For prefetching what a timer belongs to. O(1). */
+struct wheel_timer *wheel_peek(const struct wheel *w, const struct wheel_timer *t);
+
 /* The time last advanced to. O(1). */
 uint64_t wheel_now(const struct wheel *w);
 
