@@ -153,8 +153,10 @@ static _Noreturn void finish(struct co *co, int rc)
 	struct co_loop *l = co->loop;
 	struct co *next;
 
-	whorl__close_all(co);
-	whorl__give_back(co);
+	if (co->scope->user)
+		whorl__close_all(co);
+	if (co->admitted)
+		whorl__give_back(co);
 	if (co->mutexes)
 		whorl__misuse(CO_MISUSE_MUTEX, 0, (const void *)(uintptr_t)co->home->fn,
 			      "a coroutine returned with a mutex locked");
@@ -162,8 +164,10 @@ static _Noreturn void finish(struct co *co, int rc)
 	co->was_cancelled = co->home->root.effective;
 	if (co->home->exit_out)
 		*co->home->exit_out = rc;
-	wheel_disarm(&l->wheel, &co->timer);
-	whorl__unwatch(co);
+	if (co->tick != TICK_NEVER)
+		wheel_disarm(&l->wheel, &co->timer);
+	if (!list_empty(&co->home->overdue))
+		whorl__unwatch(co);
 	tell(co);
 	if (co == l->main)
 		l->main = NULL;

@@ -265,7 +265,8 @@ void whorl__child_done(struct co *co)
 	g->running--;
 	while (g->running == 0 && (w = first_waiter(&g->waiters)) != NULL)
 		whorl__wake(w->co, 0);
-	grant_places(g);
+	if (!list_empty(&g->admits))
+		grant_places(g);
 }
 
 /* -------------------------------------------------------------------------------- begin and end */
