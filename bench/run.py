@@ -133,6 +133,8 @@ def plan(table, found, which, options):
         repetitions = options.repetitions or work.get(which + "_repetitions",
                                                       table["repetitions"][which])
         for n in work[which]:
+            if options.sizes and n not in options.sizes:
+                continue
             cells.append({"kind": work["kind"], "workload": work["name"], "n": n,
                           "contenders": having, "repetitions": repetitions})
     return cells
@@ -251,6 +253,8 @@ def main():
     parser.add_argument("--full", action="store_true", help="all sizes; nothing may be missing")
     parser.add_argument("--short", action="store_true", help="some sizes (what it does anyway)")
     parser.add_argument("--only", default="", metavar="REGEX", help="workloads by name")
+    parser.add_argument("--sizes", type=lambda text: [int(float(n)) for n in text.split(",")],
+                        metavar="N,...", help="only these")
     parser.add_argument("--repetitions", type=int, metavar="K", help="K runs of each")
     parser.add_argument("programs", help="the folder that contenders.mk filled")
     options = parser.parse_args()
