@@ -23,6 +23,11 @@
 #define REMOTE_SIGNAL(fd) whorl__signal(fd)	/* makes the eventfd readable */
 #endif
 
+/* Else a lock would be held where a signal handler posts. */
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2 &&
+		       ATOMIC_POINTER_LOCK_FREE == 2,
+	       "posts have to be free of locks");
+
 struct node;
 struct share;
 
@@ -32,8 +37,8 @@ struct mailbox {
 						 * */
 	_Atomic(struct co_post_node *) posts;	/* newest first */
 	_Atomic(struct share *) cancels;	/* newest first */
-	_Atomic bool asleep;			/* the loop waits, or is about to, and wants a
-						 * signal */
+	_Atomic unsigned asleep;		/* the loop waits, or is about to, and wants a
+						 * signal; not all CPUs swap single bytes */
 	int event_fd;
 	uint32_t index, gen;
 	struct mailbox *next_free;
