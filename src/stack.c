@@ -344,7 +344,7 @@ void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
  * nothing for the next owner, and what a live one refers to is no leak. */
 static void tell_checkers(const struct whorl__stack *stack, bool live)
 {
-	const char *end = stack->low + stack->size + WHORL__STACK_RECORD;
+	__attribute__((unused)) const char *end = stack->low + stack->size + WHORL__STACK_RECORD;
 
 #if WHORL__ASAN
 	if (live) {
