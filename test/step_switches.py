@@ -10,23 +10,28 @@ import gdb
 
 SWITCHES = 40
 
-# Of each CPU what gdb calls the registers of the first two arguments, and those that are preserved.
+def numbered(register, first, last):
+    return "".join(register.format(n) + " " for n in range(first, last + 1))
+
+
+# Of each CPU, as gdb's expressions: at the first instruction of the switch its first two arguments;
+# the registers that are preserved; of these, what may be frame pointers.
 CPUS = {
-    "i386:x86-64": ("rdi", "rsi", "rbx rbp r12 r13 r14 r15"),
-    "aarch64": ("x0", "x1", "x19 x20 x21 x22 x23 x24 x25 x26 x27 x28 x29 "
-                            "v8 v9 v10 v11 v12 v13 v14 v15"),
+    "i386:x86-64": ("$rdi", "$rsi", "$rbx $rbp $r12 $r13 $r14 $r15", "$rbp"),
+    "aarch64": ("$x0", "$x1",
+                numbered("$x{}", 19, 29) + numbered("$v{}.d.u[0]", 8, 15), "$x29"),
+    "riscv:rv64": ("$a0", "$a1",
+                   "$fp " + numbered("$s{}", 1, 11) + numbered("$fs{}.double", 0, 11), "$fp"),
 }
-LOWER_HALVES = {f"v{n}" for n in range(8, 16)}
-FRAME_POINTERS = "rbp", "x29"
 
 
 class Wrong(Exception):
     pass
 
 
-def register(frame, name):
-    value = frame.read_register(name)
-    return int(value["d"]["u"][0] if name in LOWER_HALVES else value)
+def register(frame, expression):
+    frame.select()
+    return int(gdb.parse_and_eval(expression))
 
 
 def preserved(frame):
@@ -40,7 +45,7 @@ def stack():
     frame = gdb.newest_frame()
     while frame is not None:
         if frame.type() == gdb.NORMAL_FRAME:
-            frames.append((frame.name(), frame.pc(), register(frame, "sp")))
+            frames.append((frame.name(), frame.pc(), register(frame, "$sp")))
         last, frame = frame, frame.older()
     reason = last.unwind_stop_reason()
     if last.name() == "whorl__fiber_start":
@@ -77,8 +82,7 @@ def first_entry(counts):
     # It has to preserve them for nobody: so that those of one are not those of another.
     for i, name in enumerate(PRESERVED):
         if name not in FRAME_POINTERS:
-            whole = name + ".d.u[0]" if name in LOWER_HALVES else name
-            gdb.execute(f"set ${whole} = {100 * counts['first entries'] + i}")
+            gdb.execute(f"set {name} = {100 * counts['first entries'] + i}")
 
 
 def through_switch(stopped, counts):
@@ -89,7 +93,7 @@ def through_switch(stopped, counts):
     arriving = stopped.get(to)
     arrived = False
     while in_function("whorl__switch"):
-        arrived = arrived or register(gdb.newest_frame(), "sp") == to
+        arrived = arrived or register(gdb.newest_frame(), "$sp") == to
         frames = stack()[1:]
         if arrived and arriving is None:
             expect("before a first entry", [f[0] for f in frames], ["whorl__fiber_start"])
@@ -125,6 +129,8 @@ gdb.execute("break main", to_string=True)
 gdb.execute("continue" if gdb.selected_inferior().pid else "run", to_string=True)
 gdb.execute("break *whorl__switch", to_string=True)
 POINTER = gdb.lookup_type("unsigned long")
-FROM, TO, PRESERVED = CPUS[gdb.newest_frame().architecture().name()]
+FROM, TO, PRESERVED, FRAME_POINTERS = (
+    CPUS[gdb.newest_frame().architecture().name()])
 PRESERVED = PRESERVED.split()
+FRAME_POINTERS = FRAME_POINTERS.split()
 main()
