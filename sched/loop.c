@@ -254,7 +254,7 @@ static __attribute__((noinline)) unsigned look_ahead_in_time(const struct co_loo
 		if (t == &l->grace || t == &l->watchdog)
 			continue;
 		else if (i < AHEAD)
-			warm(co_of(t));
+			queue_warm(&l->ready, co_of(t));
 		else
 			warm_block(co_of(t));
 	return i < AHEAD ? i : AHEAD;
