@@ -47,9 +47,12 @@ int whorl__lookup(co_ref ref, struct co **out, const void *site)
 					     "a coroutine of another runtime");
 		return -ESRCH;
 	}
-	if (place >= l->chunk_count * CHUNK)
+	if (place / PLACES >= l->chunk_count || place % PLACES >= CHUNK)
 		return -ESRCH;
-	co = &l->chunks[place / CHUNK][place % CHUNK];
+	co = l->chunks[place / PLACES].at;
+	if (!co)
+		return -ESRCH;
+	co += place % PLACES;
 	if (co->state == STATE_FREE || co->gen != ref.id >> 32)
 		return -ESRCH;
 	*out = co;
@@ -62,7 +65,7 @@ int whorl__lookup(co_ref ref, struct co **out, const void *site)
 static bool chunk_room(struct co_loop *l)
 {
 	size_t room = l->chunk_room ? 2 * l->chunk_room : 16;
-	struct co **chunks;
+	struct chunk *chunks;
 
 	if (l->chunk_count < l->chunk_room)
 		return true;
@@ -77,32 +80,63 @@ static bool chunk_room(struct co_loop *l)
 	return true;
 }
 
+/* The first place of which no chunk is made, old or new; NULL: there is none. */
+static struct chunk *chunk_place(struct co_loop *l)
+{
+	struct chunk *c;
+
+	if (l->blocks < l->chunk_count * CHUNK) {
+		while (l->chunks[l->hole].at)
+			l->hole++;
+		return &l->chunks[l->hole];
+	}
+	if (l->chunk_count > place_mask / PLACES || !chunk_room(l))
+		return NULL;
+	c = &l->chunks[l->chunk_count++];
+	*c = (struct chunk){ .gen = l->serial * UINT32_C(2654435769) };	/* its bits are few */
+	return c;
+}
+
 static bool chunk_add(struct co_loop *l)
 {
-	size_t first = l->chunk_count * CHUNK;
-	struct co *chunk;
+	struct chunk *c = chunk_place(l);
+	struct co *at = c ? whorl__alloc(l, CHUNK * sizeof *at) : NULL;
 
-	if (first + CHUNK > place_mask || !chunk_room(l))
+	if (!at)
 		return false;
-	chunk = whorl__alloc(l, CHUNK * sizeof *chunk);
-	if (!chunk)
-		return false;
-	memset(chunk, 0, CHUNK * sizeof *chunk);
+	memset(at, 0, CHUNK * sizeof *at);
 	for (unsigned i = CHUNK; i-- > 0;) {
-		chunk[i].loop = l;
-		chunk[i].index = (uint32_t)(first + i);
-		chunk[i].gen = l->serial * UINT32_C(2654435769);	/* the bits of it are few */
-		chunk[i].next = l->free;
-		l->free = &chunk[i];
+		at[i].loop = l;
+		at[i].index = (uint32_t)((size_t)(c - l->chunks) * PLACES + i);
+		at[i].gen = c->gen;
+		at[i].next = l->free;
+		l->free = &at[i];
 	}
-	l->chunks[l->chunk_count++] = chunk;
+	c->at = at;
+	l->blocks += CHUNK;
 	return true;
+}
+
+/* Those that tidy.c has sorted, of the first chunk that has some. */
+static void take_sorted(struct co_loop *l)
+{
+	struct chunk *c;
+
+	while (!l->chunks[l->first_sorted].idle)
+		l->first_sorted++;
+	c = &l->chunks[l->first_sorted];
+	l->free = c->idle;
+	l->sorted -= c->idle_count;
+	c->idle = NULL;
+	c->idle_count = 0;
 }
 
 static struct co *co_get(struct co_loop *l)
 {
 	struct co *co;
 
+	if (!l->free && l->sorted > 0)
+		take_sorted(l);
 	if (!l->free && !chunk_add(l))
 		return NULL;
 	co = l->free;
@@ -121,11 +155,16 @@ void whorl__co_free(struct co *co)
 
 /* --------------------------------------------------------------------------------------- finish */
 
-static void put_last_stack(struct co_loop *l)
+static inline void put_last_stack(struct co_loop *l)
 {
 	if (l->last_stack.low)
 		whorl__stack_put(&l->stacks, &l->last_stack);
 	l->last_stack.low = NULL;
+}
+
+void whorl__put_last_stack(struct co_loop *l)
+{
+	put_last_stack(l);
 }
 
 /* Tells everybody who waits for this: the joiner, the one that waits for its start, the group. */

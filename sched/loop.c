@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -101,17 +102,31 @@ bool whorl__ref_alive_elsewhere(co_ref ref)
 
 /* --------------------------------------------------------------------------------------- memory */
 
+/* Of the default allocator: large pieces are mapped, so that they go back when they are freed,
+ * whatever malloc has put above them. Not with ASan: LeakSanitizer follows no pointers there. */
+static bool is_mapped(size_t size)
+{
+	return size >= (size_t)16 << 10 && !WHORL__ASAN;
+}
+
 static void *system_alloc(size_t size, void *ctx)
 {
+	void *ptr;
+
 	(void)ctx;
-	return malloc(size);
+	if (!is_mapped(size))
+		return malloc(size);
+	ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return ptr != MAP_FAILED ? ptr : NULL;
 }
 
 static void system_free(void *ptr, size_t size, void *ctx)
 {
-	(void)size;
 	(void)ctx;
-	free(ptr);
+	if (is_mapped(size))
+		munmap(ptr, size);
+	else
+		free(ptr);
 }
 
 void *whorl__alloc(struct co_loop *l, size_t size)
@@ -174,6 +189,7 @@ static void loop_init(struct co_loop *l, const struct co_options *o)
 	l->root.group = &l->detached;
 	list_init(&l->cancelled);
 	wheel_init(&l->wheel, scope_tick(l->now));
+	l->tidy_at = l->period_end = l->now;
 	whorl__stack_pool_init(&l->stacks, HOME_SIZE, o->flags & CO_OPT_NO_GUARD_PROBE);
 }
 
@@ -361,6 +377,8 @@ static void pass(struct co_loop *l)
 		look_at_timers(l);
 	if (l->virtual_clock && ++l->quiet_passes == SPIN && l->ready.occupied)
 		report_spin(l);
+	if (l->now >= l->tidy_at)
+		whorl__tidy(l);
 	l->budget = l->virtual_clock ? (unsigned)queue_length(&l->ready) : BUDGET;
 	first = next_ready(l);
 	whorl__overflow_leave_alone = (l->opt.flags & CO_OPT_NO_SEGV_REPORT) != 0;
@@ -382,6 +400,16 @@ static co_ns next_work(struct co_loop *l)
 	next = tick_time(wheel_next(&l->wheel));
 	if (l->virtual_clock)
 		return l->abroad == 0 && (next < CO_FOREVER || l->settler) ? l->now : CO_FOREVER;
+	return next;
+}
+
+/* The same, and when memory can be given back. */
+static co_ns next_wake(struct co_loop *l)
+{
+	co_ns next = next_work(l);
+
+	if (l->tidy_at < next && !l->virtual_clock && whorl__stack_pool_untidy(&l->stacks))
+		return l->tidy_at;
 	return next;
 }
 
@@ -423,7 +451,7 @@ int co_loop_run_once(co_loop *l)
 	if (l->mail)
 		whorl__mailbox_awake(l->mail);
 	pass(l);
-	next = next_work(l);
+	next = next_wake(l);
 	if (next > l->now && l->mail && !whorl__mailbox_sleep(l->mail))
 		next = l->now;
 	l->idle = l->guest && next > l->now;
@@ -463,7 +491,7 @@ co_ns co_loop_timeout(const co_loop *l)
 
 	if (!l)
 		return CO_FOREVER;
-	next = next_work(loop);
+	next = next_wake(loop);
 	if (next == CO_FOREVER || next <= l->now)
 		return next == CO_FOREVER ? CO_FOREVER : 0;
 	now = whorl__clock(loop);
@@ -498,8 +526,11 @@ static void report_all(struct co_loop *l, enum co_report kind, const char *headl
 	if (l->abroad > 0)
 		whorl__print(&t, ", %zu pieces of offloaded work", l->abroad);
 	for (size_t i = 0; i < l->chunk_count * CHUNK && t.end - t.at > 256; i++) {
-		const struct co *co = &l->chunks[i / CHUNK][i % CHUNK];
+		const struct co *co = l->chunks[i / CHUNK].at;
 
+		if (!co)
+			continue;
+		co += i % CHUNK;
 		if (co->state == STATE_FREE || co->state == STATE_DONE)
 			continue;
 		whorl__print(&t, "\n  ");
@@ -557,7 +588,7 @@ static void free_loop(struct co_loop *l)
 	struct group *g;
 
 	for (size_t i = 0; i < l->chunk_count; i++)
-		whorl__free(l, l->chunks[i], CHUNK * sizeof **l->chunks);
+		whorl__free(l, l->chunks[i].at, CHUNK * sizeof *l->chunks[i].at);
 	whorl__free(l, l->chunks, l->chunk_room * sizeof *l->chunks);
 	whorl__free_fds(l);
 	whorl__queue_free(l);
@@ -599,8 +630,7 @@ static void dispose(struct co_loop *l)
 	delist(l, stuck);
 	if (stuck)
 		return;
-	if (l->last_stack.low)
-		whorl__stack_put(&l->stacks, &l->last_stack);
+	whorl__put_last_stack(l);
 	whorl__stack_pool_fini(&l->stacks);
 	free_loop(l);
 }

@@ -3,10 +3,10 @@
 
 enum { FIRST_ROOM = 64 };
 
-int whorl__queue_grow(struct co_loop *l, struct ring *r)
+static int resize(struct co_loop *l, struct ring *r, size_t room)
 {
-	size_t room = r->room ? 2 * r->room : FIRST_ROOM, n = 0;
 	struct co **at = whorl__alloc(l, room * sizeof *at);
+	size_t n = 0;
 
 	if (!at)
 		return -ENOMEM;
@@ -19,6 +19,24 @@ int whorl__queue_grow(struct co_loop *l, struct ring *r)
 	r->head = 0;
 	r->tail = n;
 	return 0;
+}
+
+int whorl__queue_grow(struct co_loop *l, struct ring *r)
+{
+	return resize(l, r, r->room ? 2 * r->room : FIRST_ROOM);
+}
+
+void whorl__queue_fit(struct co_loop *l, size_t members)
+{
+	for (unsigned n = 0; n < LEVELS; n++) {
+		struct ring *r = &l->ready.level[n];
+		size_t room = FIRST_ROOM;
+
+		while (room < r->members || room < members)
+			room *= 2;
+		if (r->room > 2 * room)
+			resize(l, r, room);	/* without memory it stays as it is */
+	}
 }
 
 void whorl__queue_free(struct co_loop *l)

@@ -127,6 +127,8 @@ static inline size_t queue_length(const struct run_queue *q)
 /* Twice the room, or the first. -ENOMEM. */
 WHORL__HIDDEN int whorl__queue_grow(struct co_loop *l, struct ring *r);
 WHORL__HIDDEN void whorl__queue_free(struct co_loop *l);
+/* Less room, if it is much more than what lives and so many need. */
+WHORL__HIDDEN void whorl__queue_fit(struct co_loop *l, size_t members);
 
 /* For a coroutine that begins, and that ends. -ENOMEM. */
 static inline int queue_join(struct co_loop *l, int priority)

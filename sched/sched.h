@@ -7,6 +7,7 @@
  *	scope.c		the tree of scopes: deadlines, cancellation, what an end returns
  *	group.c		children: spawn into, wait for, outcome
  *	coro.c		the life of a coroutine: spawn, run, finish, join; references
+ *	tidy.c		memory that nobody needs any more goes back
  *	sleep.c		sleep, yield, checkpoint
  *	line.c		to stand in line for an object of the user's, which is in
  *			mutex.c, sem.c, event.c, rwlock.c, ticker.c, limiter.c
@@ -313,20 +314,34 @@ struct co_loop {
 	size_t abroad;			/* pieces of it that are not back */
 	co_ns polled;			/* when descriptors were last looked at */
 	co_ns woke;			/* when the last wait ended */
-	struct co **chunks;		/* control blocks, CHUNK of them each */
+	struct chunk *chunks;		/* of control blocks */
 	size_t chunk_count, chunk_room;
+	size_t blocks;			/* in all of them, */
+	size_t sorted;			/* of these in chunk.idle */
+	size_t hole, first_sorted;	/* before these chunks all are made; have none there */
 	struct co *free;
 	struct node *free_nodes;
 	struct group *free_groups;
 	struct co_stats stats;		/* passes, switches, spawned, live */
 	uint64_t quiet_passes;		/* passes since a timer fired */
 	unsigned fetched;		/* of the timers next in time: of so many the stacks */
+	co_ns tidy_at, period_end;	/* tidy.c */
+	size_t unswept;			/* chunks that it has to look at, */
+	bool sorting;			/* when it has done with co_loop.free */
 	struct co_loop *next;		/* in the list of all loops */
 	struct whorl__stack_pool stacks;
 	struct wheel wheel;
 };
 
-enum { CHUNK = 64 };
+/* As many as fit into some pages; in references there is room for PLACES of each chunk. */
+enum { CHUNK_BITS = 7, PLACES = 1 << CHUNK_BITS, FIT = (32 << 10) / sizeof(struct co),
+       CHUNK = FIT < PLACES ? FIT : PLACES };
+struct chunk {			/* of control blocks: a place in the table is never given up */
+	struct co *at;			/* CHUNK of them, or NULL: freed */
+	struct co *idle;		/* free ones that are not in co_loop.free */
+	unsigned idle_count;
+	uint32_t gen;			/* where generations begin when it is made */
+};
 
 extern WHORL__HIDDEN WHORL__TLS struct co_loop *whorl__loop;	/* inside run_once */
 
@@ -359,6 +374,9 @@ WHORL__HIDDEN void whorl__end_pool(struct co_loop *l);		/* work.c; nothing is ab
 WHORL__HIDDEN void whorl__run_mail(struct co_loop *l);
 /* Made when first asked for; NULL: -ENOMEM. */
 WHORL__HIDDEN struct mailbox *whorl__mailbox(struct co_loop *l);
+
+/* tidy.c: from tidy_at on, once in each pass. */
+WHORL__HIDDEN void whorl__tidy(struct co_loop *l);
 
 /* clock.c */
 WHORL__HIDDEN co_ns whorl__clock(struct co_loop *l);	/* reads it */
@@ -470,6 +488,7 @@ WHORL__HIDDEN int whorl__spawn(struct co_loop *l, struct group *g, const struct 
 WHORL__HIDDEN int whorl__lookup(co_ref ref, struct co **out, const void *site);
 WHORL__HIDDEN co_ref whorl__ref(const struct co *co);
 WHORL__HIDDEN void whorl__co_free(struct co *co);
+WHORL__HIDDEN void whorl__put_last_stack(struct co_loop *l);
 WHORL__HIDDEN const char *whorl__name(const struct co *co);	/* never NULL */
 
 /* report.c */

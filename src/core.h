@@ -93,12 +93,16 @@ struct whorl__stack {
 enum { WHORL__SLABS = 32 }; /* of a class; each is as large as all before it */
 struct whorl__stack_pool {
 	struct whorl__stack_class {
-		uint32_t open; /* bit n: slab[n] has a stack to hand out */
-		size_t stacks; /* in all slabs */
+		uint32_t open;	/* bit n: slab[n] has a stack to hand out */
+		size_t stacks;	/* in all slabs */
+		size_t busy;	/* handed out */
+		size_t warm;	/* idle, and with their pages */
+		size_t peak[2]; /* of busy: in this period, and in the last */
 		struct whorl__slab *slab[WHORL__SLABS];
 	} classes[WHORL__STACK_CLASSES];
 	size_t in_use[WHORL__GUARD_KINDS]; /* stacks handed out, by guard */
 	size_t mapped;			   /* bytes of address space */
+	size_t warm, settled; /* of all classes; how many of them may stay for ever */
 	size_t record;
 	bool no_probe;
 };
@@ -113,6 +117,19 @@ WHORL__HIDDEN int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, 
 				   struct whorl__stack *out);
 WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool,
 				    const struct whorl__stack *stack);
+/* What was not needed goes back to the system. The owner counts periods: of each class, as many
+ * stacks keep their pages as were in use at one time in this period or the one before, a quarter
+ * more, and a few.
+ * Trim takes the pages of some of the others; true: there are more to be had now. Untidy: there are
+ * stacks that may lose their pages, now or in later periods, if nobody needs them. */
+WHORL__HIDDEN void whorl__stack_pool_next_period(struct whorl__stack_pool *pool);
+WHORL__HIDDEN bool whorl__stack_pool_trim(struct whorl__stack_pool *pool);
+WHORL__HIDDEN size_t whorl__stack_pool_peak(const struct whorl__stack_pool *pool);
+static inline bool whorl__stack_pool_untidy(const struct whorl__stack_pool *pool)
+{
+	return pool->warm > pool->settled;
+}
+
 /* Whether a get of that size may as well have this one, which its owner will not use any more: if
  * so, it is the new owner's, without the way through the pool. */
 WHORL__HIDDEN bool whorl__stack_again(const struct whorl__stack *stack, size_t size,

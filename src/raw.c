@@ -11,8 +11,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "raw.h"
+
+#define PERIOD 5 /* s */
 
 #define RECORD ((sizeof(struct co_raw) + 63) & ~(size_t)63)
 _Static_assert(RECORD <= WHORL__RECORD_MAX, "the stack's own bytes stay the user's");
@@ -30,10 +33,32 @@ static pthread_key_t ends;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool have_key;
 
+/* What nobody has needed for a while goes back as stacks are put back, a little with some of them:
+ * nothing else is called regularly here. Periods are those of sched/tidy.c. Under the lock. */
+static void tidy(void)
+{
+	static unsigned count;
+	static time_t period_end; /* s */
+	static bool more;
+	struct timespec now;
+
+	if (++count % 64 != 0)
+		return;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	for (int n = 0; n < 2 && now.tv_sec >= period_end + n * PERIOD; n++) {
+		whorl__stack_pool_next_period(&pool);
+		more = true;
+	}
+	if (now.tv_sec >= period_end)
+		period_end = now.tv_sec + PERIOD;
+	more = more && whorl__stack_pool_trim(&pool);
+}
+
 static void put_in_pool(const struct whorl__stack *stack)
 {
 	pthread_mutex_lock(&pool_lock);
 	whorl__stack_put(&pool, stack);
+	tidy();
 	pthread_mutex_unlock(&pool_lock);
 }
 

@@ -7,9 +7,14 @@
  *
  *	| slab, what is known of its stacks | guard | stack 0 | record | guard | stack 1 | ...
  *
- * A stack that was put back keeps its guard and its pages. Which ones of a slab are idle stands at
- * its beginning, the last one put back on top; what is handed out comes from the first slab that
- * has one, so that a load that has shrunk leaves the later, larger slabs.
+ * A stack that was put back keeps its guard. Which ones of a slab are idle stands at its beginning,
+ * the last one put back on top; what is handed out comes from the first slab that has one, so that
+ * a load that has shrunk leaves the later, larger slabs.
+ *
+ * Idle stacks beyond the peak of late lose their pages, those at the bottom first, of the last slab
+ * first: they are cold then, and all the others warm. A slab that nobody uses, and that the peak
+ * would not need, is mapped anew over itself: so its page tables and guards go too, but its addresses
+ * stay and read as zeros, since what a scope object refers to may have been there.
  *
  * The guard is the best that can be had when the stack is cut: MADV_GUARD_INSTALL, which splits no
  * mapping; mprotect, which costs two, as long as the process has spent less than half of
@@ -56,6 +61,9 @@
 #define FIRST_SLAB ((size_t)8 << 20)				/* about */
 #define COLOURS 16						/* of a line each */
 #define POISON 0xa5
+#define RESERVE ((size_t)512 << 10) /* bytes: idle stacks of a class that stay warm in any case */
+enum { BATCH = 256 };		    /* stacks that lose their pages in one go: some 100 us */
+#define COLD 0x80		    /* beside enum whorl__guard: idle, and has lost its pages */
 
 struct whorl__slab {	   /* at the beginning of its mapping */
 	char *base;	   /* of stack 0, guard included */
@@ -65,7 +73,9 @@ struct whorl__slab {	   /* at the beginning of its mapping */
 	uint32_t stacks;
 	uint32_t fresh;	      /* from this one on they were never handed out */
 	uint32_t idle_count;  /* handed out and put back */
-	unsigned char *guard; /* of each that is not fresh: enum whorl__guard */
+	uint32_t cold_count;  /* of these at the bottom all are cold */
+	bool in_order;	      /* idle[i] is i */
+	unsigned char *guard; /* of each that is not fresh: enum whorl__guard, COLD */
 	unsigned *valgrind;   /* what it calls each that is in use */
 	uint32_t idle[];      /* the last one put back on top */
 };
@@ -297,16 +307,45 @@ static unsigned char lines_above(const struct whorl__stack_pool *pool, unsigned 
 			       (page * UINT32_C(2654435769) >> 28) % COLOURS);
 }
 
-/* Of a slab that has one: an idle stack, or one more is cut. */
+static char *low_of(const struct whorl__stack_pool *pool, const struct whorl__slab *slab, size_t i)
+{
+	return slab->base + i * stride(pool, slab->size_class) + below(slab->size_class);
+}
+
+static uint32_t cut(struct whorl__stack_pool *pool, struct whorl__slab *slab)
+{
+	uint32_t i = slab->fresh++;
+
+	slab->guard[i] = install_guard(!pool->no_probe, slab, low_of(pool, slab, i));
+	return i;
+}
+
+/* The last one put back. */
+static uint32_t pop(struct whorl__stack_pool *pool, struct whorl__slab *slab)
+{
+	uint32_t i = slab->idle[--slab->idle_count];
+
+	slab->in_order = false;
+	if ((slab->guard[i] & COLD) == 0) {
+		pool->classes[slab->size_class].warm--;
+		pool->warm--;
+		return i;
+	}
+	if (slab->cold_count > slab->idle_count)
+		slab->cold_count = slab->idle_count;
+	slab->guard[i] &= (unsigned char)~COLD;
+	if (slab->guard[i] == WHORL__GUARD_SMALL)
+		memset(low_of(pool, slab, i) - WHORL__LINE, POISON, WHORL__LINE);
+	return i;
+}
+
+/* Of a slab that has one. */
 static void take(struct whorl__stack_pool *pool, struct whorl__slab *slab, struct whorl__stack *out)
 {
 	unsigned n = slab->size_class;
-	bool cut = slab->idle_count == 0;
-	uint32_t i = cut ? slab->fresh++ : slab->idle[--slab->idle_count];
-	char *low = slab->base + i * stride(pool, n) + below(n);
+	uint32_t i = slab->idle_count > 0 ? pop(pool, slab) : cut(pool, slab);
+	char *low = low_of(pool, slab, i);
 
-	if (cut)
-		slab->guard[i] = install_guard(!pool->no_probe, slab, low);
 	if (slab->idle_count == 0 && slab->fresh == slab->stacks)
 		pool->classes[n].open &= ~(UINT32_C(1) << slab->slot);
 	*out = (struct whorl__stack){
@@ -376,6 +415,8 @@ int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, unsigned flags
 	if (rc == 0) {
 		take(pool, class->slab[__builtin_ctz(class->open)], out);
 		pool->in_use[out->guard]++;
+		if (++class->busy > class->peak[0])
+			class->peak[0] = class->busy;
 		tell_checkers(out, true);
 	}
 	errno = saved_errno;
@@ -400,11 +441,210 @@ bool whorl__stack_again(const struct whorl__stack *stack, size_t size, unsigned 
 void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack)
 {
 	struct whorl__slab *slab = stack->slab;
+	struct whorl__stack_class *class = &pool->classes[slab->size_class];
 
 	tell_checkers(stack, false);
 	pool->in_use[stack->guard]--;
 	slab->idle[slab->idle_count++] = stack->index;
-	pool->classes[slab->size_class].open |= UINT32_C(1) << slab->slot;
+	class->open |= UINT32_C(1) << slab->slot;
+	class->busy--;
+	class->warm++;
+	pool->warm++;
+}
+
+/* ------------------------------------------------------------------- memory that nobody needs */
+
+static int by_index(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The whole pages of stacks `first` to `last`, all of them cold, and of cold ones beside these with
+ * which they share pages. Guards stay (madvise(2), MADV_GUARD_INSTALL). */
+static void free_pages(const struct whorl__stack_pool *pool, const struct whorl__slab *slab,
+		       uint32_t first, uint32_t last)
+{
+	size_t each = stride(pool, slab->size_class), unit = page_size(), from, to;
+
+	while (first * each % unit != 0 && (slab->guard[first - 1] & COLD) != 0)
+		first--;
+	while ((last + 1) * each % unit != 0 && last + 1 < slab->fresh &&
+	       (slab->guard[last + 1] & COLD) != 0)
+		last++;
+	from = round_up(first * each, unit);
+	to = (last + 1) * each / unit * unit;
+	if (from < to)
+		madvise(slab->base + from, to - from, MADV_DONTNEED);
+}
+
+/* Makes `n` of the warm ones cold, at most a batch. How many there were? */
+static size_t cool(struct whorl__stack_pool *pool, struct whorl__slab *slab, size_t n)
+{
+	uint32_t picked[BATCH];
+	size_t count = 0, first = 0;
+
+	n = n < BATCH ? n : BATCH;
+	for (; count < n && slab->cold_count < slab->idle_count; slab->cold_count++) {
+		uint32_t i = slab->idle[slab->cold_count];
+
+		if ((slab->guard[i] & COLD) == 0)
+			picked[count++] = i;
+		slab->guard[i] |= COLD;
+	}
+	qsort(picked, count, sizeof(*picked), by_index);
+	for (size_t i = 0; i < count; i++)
+		if (i + 1 == count || picked[i + 1] != picked[i] + 1) {
+			free_pages(pool, slab, picked[first], picked[i]);
+			first = i + 1;
+		}
+	pool->classes[slab->size_class].warm -= count;
+	pool->warm -= count;
+	return count;
+}
+
+/* Stacks from `first` on, all idle, are fresh again. */
+static void forget(struct whorl__stack_pool *pool, struct whorl__slab *slab, uint32_t first)
+{
+	for (uint32_t i = first; i < slab->fresh; i++) {
+		if (slab->guard[i] == WHORL__GUARD_MPROTECT ||
+		    slab->guard[i] == (WHORL__GUARD_MPROTECT | COLD)) {
+			atomic_fetch_sub(&mprotected, 1);
+			slab->mprotected--;
+		}
+		if ((slab->guard[i] & COLD) == 0) {
+			pool->classes[slab->size_class].warm--;
+			pool->warm--;
+		}
+	}
+	slab->fresh = slab->idle_count = first;
+}
+
+/* Of a slab that nobody uses and that has a hole, where others may have mapped something since. */
+static void lose(struct whorl__stack_pool *pool, struct whorl__slab *slab, char *hole,
+		 size_t length)
+{
+	struct whorl__stack_class *class = &pool->classes[slab->size_class];
+	char *end = (char *)slab + slab->length;
+
+	forget(pool, slab, 0);
+	class->open &= ~(UINT32_C(1) << slab->slot);
+	class->slab[slab->slot] = NULL;
+	class->stacks -= slab->stacks;
+	pool->mapped -= slab->length;
+	if (hole + length < end)
+		munmap(hole + length, (size_t)(end - hole) - length);
+	munmap(slab, (size_t)(hole - (char *)slab));
+}
+
+static bool map_again(char *at, size_t length)
+{
+	return mmap(at, length, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_FIXED, -1,
+		    0) != MAP_FAILED;
+}
+
+/* Of a slab that nobody uses: maps a batch of its last stacks anew. False: that failed, for want of
+ * a mapping; kernels before 6.12 may leave a hole then. */
+static bool remap(struct whorl__stack_pool *pool, struct whorl__slab *slab)
+{
+	uint32_t first = slab->fresh > BATCH ? slab->fresh - BATCH : 0;
+	size_t each = stride(pool, slab->size_class), from = round_up(first * each, page_size());
+	size_t length = round_up(slab->fresh * each, page_size()) - from;
+	bool mapped = map_again(slab->base + from, length);
+
+	if (madvise(slab->base + from, length, MADV_NOHUGEPAGE) < 0 && errno == ENOMEM && !mapped)
+		lose(pool, slab, slab->base + from, length);
+	if (!mapped)
+		return false;
+	if (!slab->in_order)
+		for (uint32_t i = 0; i < slab->fresh; i++)
+			slab->idle[i] = i;
+	slab->in_order = first > 0;
+	slab->cold_count = 0;
+	forget(pool, slab, first);
+	if (first == 0)
+		madvise((char *)slab + page_size(),
+			(size_t)(slab->base - (char *)slab) - page_size(), MADV_DONTNEED);
+	return true;
+}
+
+static size_t peak(const struct whorl__stack_class *class)
+{
+	return class->peak[0] > class->peak[1] ? class->peak[0] : class->peak[1];
+}
+
+static size_t reserve(unsigned n)
+{
+	return RESERVE / usable(n);
+}
+
+/* How many are to be kept: peaks are never quite the same. */
+static size_t keep(const struct whorl__stack_class *class, unsigned n)
+{
+	return peak(class) + peak(class) / 4 + reserve(n);
+}
+
+/* Of one slab: true if something was done. `spare`: how many of the class's stacks that are not
+ * fresh are not to be kept. */
+static bool trim_slab(struct whorl__stack_pool *pool, struct whorl__stack_class *class,
+		      unsigned slot, size_t kept, size_t spare)
+{
+	const struct whorl__slab *slab = class->slab[slot];
+
+	if (slab->fresh > 0 && slab->idle_count == slab->fresh && spare >= slab->fresh &&
+	    remap(pool, class->slab[slot]))
+		return true;
+	return class->slab[slot] != NULL && class->busy + class->warm > kept &&
+	       cool(pool, class->slab[slot], class->busy + class->warm - kept) > 0;
+}
+
+static bool trim_class(struct whorl__stack_pool *pool, unsigned n)
+{
+	struct whorl__stack_class *class = &pool->classes[n];
+	size_t kept = keep(class, n), cut_once = 0;
+
+	for (unsigned slot = 0; slot < WHORL__SLABS; slot++)
+		cut_once += class->slab[slot] != NULL ? class->slab[slot]->fresh : 0;
+	for (unsigned slot = WHORL__SLABS; slot-- > 0;)
+		if (class->slab[slot] != NULL &&
+		    trim_slab(pool, class, slot, kept, cut_once > kept ? cut_once - kept : 0))
+			return true;
+	return false;
+}
+
+bool whorl__stack_pool_trim(struct whorl__stack_pool *pool)
+{
+	int saved_errno = errno;
+	bool settled = true, more = false;
+
+	for (unsigned n = 0; n < WHORL__STACK_CLASSES && !more; n++) {
+		if (pool->classes[n].stacks == 0)
+			continue;
+		more = trim_class(pool, n);
+		settled = settled && pool->classes[n].warm <= reserve(n);
+	}
+	pool->settled = settled && !more ? pool->warm : 0;
+	errno = saved_errno;
+	return more;
+}
+
+void whorl__stack_pool_next_period(struct whorl__stack_pool *pool)
+{
+	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++) {
+		pool->classes[n].peak[1] = pool->classes[n].peak[0];
+		pool->classes[n].peak[0] = pool->classes[n].busy;
+	}
+}
+
+size_t whorl__stack_pool_peak(const struct whorl__stack_pool *pool)
+{
+	size_t sum = 0;
+
+	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++)
+		sum += peak(&pool->classes[n]);
+	return sum;
 }
 
 /* ------------------------------------------------------------------------------ high-water mark */

@@ -23,6 +23,7 @@ static int test_mprotect(void *at, size_t length, int protection);
 
 static int calls_left = -1; /* before one fails; negative: none does */
 static bool fail_all_after;
+static bool holes; /* what is mapped over something else is unmapped, and then refused */
 static int advice_in_vain = -1; /* >= 0: MADV_GUARD_INSTALL does nothing and gives this errno */
 
 static bool fails(void)
@@ -41,6 +42,11 @@ static bool fails(void)
 
 static void *test_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
+	if (holes && (flags & MAP_FIXED) != 0) {
+		munmap(at, length);
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
 	return fails() ? MAP_FAILED : mmap(at, length, protection, flags, fd, offset);
 }
 
@@ -503,6 +509,270 @@ START_TEST(used_is_the_lowest_byte_ever_written)
 }
 END_TEST
 
+/* ------------------------------------------------------------------- memory that nobody needs */
+
+static size_t resident(const struct whorl__slab *slab)
+{
+	size_t pages = slab->length / page_size(), n = 0;
+	unsigned char *flags = malloc(pages);
+
+	ck_assert_ptr_nonnull(flags);
+	ck_assert_int_eq(mincore((char *)(uintptr_t)slab, slab->length, flags), 0);
+	for (size_t i = 0; i < pages; i++)
+		n += flags[i] & 1;
+	free(flags);
+	return n;
+}
+
+/* As much as anybody would touch. */
+static void use(const struct whorl__stack *stack)
+{
+	memset(whorl__stack_top(stack) - RECORD, 1, RECORD);
+	memset(stack->low + stack->size - 512, 2, 512);
+}
+
+static void trim_all(void)
+{
+	while (whorl__stack_pool_trim(&pool))
+		;
+}
+
+enum { MANY = 1000 };
+static struct whorl__stack many[MANY];
+
+/* They come and go, but for each `stays`th; 0: all go. */
+static void burst(size_t size, unsigned flags, size_t stays)
+{
+	for (size_t i = 0; i < MANY; i++) {
+		ck_assert_int_eq(whorl__stack_get(&pool, size, flags, &many[i]), 0);
+		use(&many[i]);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		if (stays == 0 || i % stays != 0)
+			whorl__stack_put(&pool, &many[i]);
+}
+
+static size_t resident_in_all(unsigned n)
+{
+	size_t pages = 0;
+
+	for (unsigned i = 0; i < WHORL__SLABS; i++)
+		pages += pool.classes[n].slab[i] != NULL ? resident(pool.classes[n].slab[i]) : 0;
+	return pages;
+}
+
+START_TEST(two_periods_after_the_peak_memory_goes_back)
+{
+	for (int small = 0; small < 2; small++) {
+		size_t size = small ? 2048 : 65536, left, before;
+		unsigned flags = small ? CO_SMALL_STACK : 0, n = size_class(size, flags);
+
+		left = reserve(n) * (usable(n) < page_size() ? 1 : 2) + 10;
+		burst(size, flags, 0);
+		before = resident_in_all(n);
+		ck_assert(whorl__stack_pool_untidy(&pool));
+		for (int period = 0; period < 2; period++) {
+			trim_all();
+			ck_assert_uint_eq(resident_in_all(n), before);
+			whorl__stack_pool_next_period(&pool);
+		}
+		trim_all();
+		ck_assert_uint_le(resident_in_all(n), left < before ? left : before);
+		ck_assert(!whorl__stack_pool_untidy(&pool));
+		burst(size, flags, 0);
+		ck_assert_uint_ge(resident_in_all(n), before);
+	}
+}
+END_TEST
+
+START_TEST(what_is_in_use_stays_and_so_do_guards)
+{
+	enum whorl__guard best = best_guard();
+	struct whorl__stack stack;
+
+	burst(0, 0, 100);
+	for (int period = 0; period < 2; period++)
+		whorl__stack_pool_next_period(&pool);
+	trim_all();
+	ck_assert_uint_le(pool.warm, 3 + reserve(size_class(0, 0)));
+	for (size_t i = 0; i < MANY; i++)
+		if (i % 100 == 0)
+			for (size_t k = 0; k < RECORD; k++)
+				ck_assert_int_eq(whorl__stack_top(&many[i])[-1 - (ptrdiff_t)k], 1);
+	for (int i = 0; i < 500; i++)
+		stack = get(0);
+	expect_guard(&stack, best);
+	expect_guard(&many[100], best);
+	ck_assert_uint_eq(pool.in_use[best], 510);
+}
+END_TEST
+
+START_TEST(a_peak_that_comes_again_costs_no_system_call)
+{
+	burst(0, 0, 0);
+	whorl__stack_pool_next_period(&pool);
+	trim_all();
+	calls_left = 0; /* who calls gets an error, and leaves a mark */
+	for (int i = 0; i < 10; i++) {
+		burst(0, 0, 0);
+		trim_all();
+		whorl__stack_pool_next_period(&pool);
+		trim_all();
+	}
+	ck_assert_int_eq(calls_left, 0);
+}
+END_TEST
+
+/* Poison is written anew, where its page was lost. */
+START_TEST(small_stacks_have_their_poison_again)
+{
+	burst(1024, CO_SMALL_STACK, 300);
+	for (int period = 0; period < 2; period++)
+		whorl__stack_pool_next_period(&pool);
+	trim_all();
+	for (size_t i = 0; i < MANY; i++)
+		if (i % 300 != 0)
+			many[i] = get_small(1024);
+	for (size_t i = 0; i < MANY; i++)
+		ck_assert(whorl__stack_intact(&many[i]));
+}
+END_TEST
+
+/* A system call that fails takes nothing from anybody. */
+START_TEST(memory_that_the_system_does_not_take)
+{
+	for (int n = 0; n < 12; n++) {
+		for (int all = 0; all < 2; all++) {
+			whorl__stack_pool_fini(&pool);
+			burst(0, 0, n % 2 ? 0 : 100);
+			for (int period = 0; period < 2; period++)
+				whorl__stack_pool_next_period(&pool);
+			calls_left = n;
+			fail_all_after = all;
+			trim_all();
+			calls_left = -1;
+			burst(0, 0, 0);
+			for (size_t i = 0; i < MANY; i++)
+				ck_assert(whorl__stack_intact(&many[i]));
+		}
+	}
+}
+END_TEST
+
+START_TEST(a_slab_with_a_hole_is_used_no_more)
+{
+	burst(0, 0, 0);
+	for (int period = 0; period < 2; period++)
+		whorl__stack_pool_next_period(&pool);
+	holes = true;
+	trim_all();
+	holes = false;
+	burst(0, 0, 0);
+	burst(100000, 0, 0);
+	whorl__stack_pool_fini(&pool);
+	burst(0, 0, 0);
+}
+END_TEST
+
+/* ---------------------------------------------------------------------------- a model of the pool
+ *
+ * Any sequence of gets, puts, periods and steps: what is in use keeps what was written to it, no
+ * stack is handed out twice, and the counters are true. */
+enum { LIVE = 400 };
+static struct {
+	struct whorl__stack stack;
+	uint32_t mark;
+} live[LIVE];
+
+static void mark(size_t i, uint32_t with)
+{
+	live[i].mark = with;
+	memcpy(live[i].stack.low, &with, sizeof(with));
+	memcpy(whorl__stack_top(&live[i].stack) - sizeof(with), &with, sizeof(with));
+}
+
+static void look(size_t i)
+{
+	uint32_t at_low, at_top;
+
+	memcpy(&at_low, live[i].stack.low, sizeof(at_low));
+	memcpy(&at_top, whorl__stack_top(&live[i].stack) - sizeof(at_top), sizeof(at_top));
+	ck_assert_uint_eq(at_low, live[i].mark);
+	ck_assert_uint_eq(at_top, live[i].mark);
+	ck_assert(whorl__stack_intact(&live[i].stack));
+}
+
+static void count_all(size_t lives)
+{
+	size_t busy = 0, warm = 0;
+
+	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++) {
+		const struct whorl__stack_class *class = &pool.classes[n];
+		size_t of_class = 0;
+
+		for (unsigned slot = 0; slot < WHORL__SLABS; slot++) {
+			const struct whorl__slab *slab = class->slab[slot];
+
+			for (uint32_t i = 0; slab != NULL && i < slab->idle_count; i++) {
+				of_class += (slab->guard[slab->idle[i]] & COLD) == 0;
+				ck_assert(i >= slab->cold_count ||
+					  (slab->guard[slab->idle[i]] & COLD) != 0);
+			}
+			busy += slab != NULL ? slab->fresh - slab->idle_count : 0;
+			if (slab != NULL)
+				ck_assert_int_eq(class->open >> slab->slot & 1,
+						 slab->idle_count > 0 ||
+							 slab->fresh < slab->stacks);
+		}
+		ck_assert_uint_eq(of_class, class->warm);
+		warm += of_class;
+	}
+	ck_assert_uint_eq(busy, lives);
+	ck_assert_uint_eq(warm, pool.warm);
+}
+
+START_TEST(whatever_comes_nothing_is_lost)
+{
+	static const size_t sizes[] = { 1024, 4096, 16384, 65536 };
+	uint64_t seed = suite_seed();
+	size_t n = 0, target = LIVE;
+	long rounds = suite_long() ? 2000000 : 60000;
+
+	for (long round = 0; round < rounds; round++) {
+		uint64_t dice = suite_random(&seed);
+		size_t i = n > 0 ? (size_t)(dice >> 32) % n : 0;
+
+		if (dice % 500 == 0)
+			target = (dice >> 40) % 3 == 0 ? 0 : (size_t)(dice >> 44) % LIVE;
+		if (dice % 7 == 1)
+			whorl__stack_pool_trim(&pool);
+		if (dice % 400 == 2)
+			whorl__stack_pool_next_period(&pool);
+		if (dice % 1000 == 3)
+			count_all(n);
+		if (n > target || (n == target && n > 0)) {
+			look(i);
+			whorl__stack_put(&pool, &live[i].stack);
+			live[i] = live[--n];
+		} else if (n < LIVE) {
+			ck_assert_int_eq(whorl__stack_get(&pool, sizes[dice >> 50 & 3],
+							  dice >> 52 & 1 ? CO_SMALL_STACK : 0,
+							  &live[n].stack),
+					 0);
+			mark(n++, (uint32_t)dice);
+		}
+		if (n > 0)
+			look((size_t)(dice >> 20) % n);
+	}
+	while (n > 0) {
+		look(--n);
+		whorl__stack_put(&pool, &live[n].stack);
+	}
+	count_all(0);
+	whorl__stack_pool_fini(&pool);
+}
+END_TEST
+
 /* -------------------------------------------------------------------------------- failing calls */
 
 /* Gets a few stacks, of which most need a slab, while the n-th system call fails. False: there was
@@ -584,5 +854,8 @@ SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_wha
       mprotect_ends_at_its_share_of_the_maps, a_canary_sees_any_word_of_its_line,
       small_stacks_are_packed, poison_sees_any_byte_of_its_line,
       small_and_ordinary_ones_are_not_mixed, used_of_a_small_stack,
-      used_is_the_lowest_byte_ever_written, nth_system_call_fails,
+      two_periods_after_the_peak_memory_goes_back, what_is_in_use_stays_and_so_do_guards,
+      a_peak_that_comes_again_costs_no_system_call, small_stacks_have_their_poison_again,
+      memory_that_the_system_does_not_take, a_slab_with_a_hole_is_used_no_more,
+      whatever_comes_nothing_is_lost, used_is_the_lowest_byte_ever_written, nth_system_call_fails,
       all_system_calls_from_the_nth_fail, without_room_for_a_large_slab_a_small_one_will_do)

@@ -155,7 +155,9 @@ enum co_report {
 	CO_REPORT_DETACHED_ERROR	/* a detached coroutine returned an error */
 };
 
-/* Where the runtime's memory comes from, except stacks, which are mapped. alloc returns memory that
+/* Where the runtime's memory comes from, except stacks, which are mapped. What the runtime has not
+ * needed for 5 to 10 s, stacks and this, goes back, but for what the peak of that time needs and a
+ * little more (docs/core.md). alloc returns memory that
  * suits any object of that size, or NULL; free gets the size that alloc got. Both are called on the
  * loop's thread; if loops of several threads share an allocator, it must be thread-safe. Neither
  * may call the runtime. */
@@ -173,7 +175,7 @@ struct co_options {
 	co_ns (*now)(void *ctx);	/* read in place of the clock, for tests; NULL = the real
 					 * one. A virtual clock takes its start from it */
 	void *now_ctx;
-	struct co_alloc alloc;		/* NULL functions = malloc and free */
+	struct co_alloc alloc;		/* NULL functions = malloc and free; large pieces: mmap */
 	struct co_attr attr;		/* of coroutines that are spawned without, and of main */
 	co_ns grace;			/* for detached coroutines at the end; 0 = 5 s */
 	co_ns slack;			/* timers may be late by it, to share a wake; 0 = only as
