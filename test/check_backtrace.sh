@@ -47,7 +47,7 @@ body_ends_at_entry() {
 	body=$(debug examples/generator -ex 'set breakpoint pending on' -ex 'break co_gen_emit' \
 		-ex "$go" -ex 'set width 0' -ex bt) || :
 	printf '%s\n' "$body"
-	printf '%s\n' "$body" | grep '^#' | tail -n 1 | grep 'whorl__fiber_start' &&
+	printf '%s\n' "$body" | grep '^#' | tail -n 1 | grep 'whorl[_.]*fiber_start' &&
 		printf '%s\n' "$body" | grep -w count
 }
 

@@ -38,6 +38,11 @@ def preserved(frame):
     return [register(frame, name) for name in PRESERVED]
 
 
+def name_of(frame):
+    """clang's assembler gives labels a dot in place of the underscores."""
+    return (frame.name() or "").replace(".", "__")
+
+
 def stack():
     """(function, place, stack pointer) of each frame, without those that gdb makes up for calls
     that were inlined or became jumps; it has to end as a stack does."""
@@ -45,10 +50,10 @@ def stack():
     frame = gdb.newest_frame()
     while frame is not None:
         if frame.type() == gdb.NORMAL_FRAME:
-            frames.append((frame.name(), frame.pc(), register(frame, "$sp")))
+            frames.append((name_of(frame), frame.pc(), register(frame, "$sp")))
         last, frame = frame, frame.older()
     reason = last.unwind_stop_reason()
-    if last.name() == "whorl__fiber_start":
+    if name_of(last) == "whorl__fiber_start":
         clean = reason == gdb.FRAME_UNWIND_OUTERMOST
     else:
         clean = last.name() == "main" and reason == gdb.FRAME_UNWIND_NO_REASON
@@ -64,7 +69,7 @@ def expect(what, found, expected):
 
 def in_function(name):
     # The second name of the switch is the same code.
-    return (gdb.newest_frame().name() or "").startswith(name)
+    return name_of(gdb.newest_frame()).startswith(name)
 
 
 def step():
