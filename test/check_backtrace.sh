@@ -59,6 +59,15 @@ steps_well() {
 		{ read -r switches entries && [ "$switches" -ge "$2" ] && [ "$entries" -ge "$3" ]; }
 }
 
+waiting_is_seen() {
+	said=$(debug examples/stuck -ex "source $srcdir/tools/whorl-gdb.py" \
+		-ex 'set breakpoint pending on' -ex 'break look_around' -ex "$go" -ex 'set width 0' \
+		-ex 'coroutine 1 bt') || :
+	printf '%s\n' "$said"
+	printf '%s\n' "$said" | grep -A1 '^#1 .* transfer (arg=' | grep '^#2 .* \(transfer\|run\) (' &&
+		printf '%s\n' "$said" | tail -n 2 | grep '^#. .*whorl[_.]*fiber_start'
+}
+
 # With ucontext libc makes the first frame, and switches.
 why_not() {
 	command -v "$gdb" >/dev/null || { echo "no $gdb"; return; }
@@ -72,16 +81,19 @@ why_not() {
 }
 
 promise_body='a backtrace in a coroutine ends at its entry'
+promise_waiting='a backtrace of one that waits begins with its call'
 promise_raw='generators: at each instruction of a switch the whole stack is found'
 promise_scheduled='the scheduler: at each instruction of a switch the whole stack is found'
 why=$(why_not)
 if [ -n "$why" ]; then
 	skip "$promise_body" "$why"
+	skip "$promise_waiting" "$why"
 	skip "$promise_raw" "$why"
 	skip "$promise_scheduled" "$why"
 	finish
 fi
 try "$promise_body" body_ends_at_entry
+try "$promise_waiting" waiting_is_seen
 try "$promise_raw" steps_well examples/generator 30 2
 try "$promise_scheduled" steps_well examples/gather 20 8
 finish

@@ -5,8 +5,8 @@
 set -eu
 srcdir=${srcdir:-.}
 : "${CC:=cc}" "${CXX:=}" "${MAKE:=make}" "${PKG_CONFIG:=pkg-config}" "${VERSION?}"
-: "${bindir?the directories of the installation}" "${libdir?}" "${pkgconfigdir?}"
-: "${pkgincludedir?}"
+: "${bindir?the directories of the installation}" "${datadir?}" "${libdir?}"
+: "${pkgconfigdir?}" "${pkgincludedir?}"
 # shellcheck source=test/tap.sh
 . "$srcdir/test/tap.sh"
 
@@ -75,6 +75,17 @@ sleepers_run() {
 		"$root$bindir/whorl-sleepers" -n 10 --loops 1 --min-ms 1 --max-ms 2
 }
 
+# As gdb does in the real place: below its auto-load folder the library's whole path again.
+gdb_loads() {
+	mkdir -p "$dir/auto-load$(dirname "$root")"
+	ln -s "$root$datadir/gdb/auto-load" "$dir/auto-load$root"
+	LD_LIBRARY_PATH="$root$libdir" gdb -nx -batch -iex "add-auto-load-safe-path $dir" \
+		-iex "add-auto-load-scripts-directory $dir/auto-load" \
+		-ex 'break main' -ex run -ex 'info coroutines' "$dir/user" </dev/null >"$dir/said" 2>&1
+	cat "$dir/said"
+	grep -q '^No runtime is open' "$dir/said"
+}
+
 uninstall_it() {
 	"$MAKE" uninstall DESTDIR="$root"
 }
@@ -89,6 +100,11 @@ try 'make install' install_it
 try "pkg-config says $VERSION" version_is
 try 'whorl-sleepers runs' sleepers_run
 try 'a C program, shared' uses_shared "$CC" user.c
+if command -v gdb >/dev/null; then
+	try 'gdb knows of coroutines' gdb_loads
+else
+	skip 'gdb knows of coroutines' 'no gdb'
+fi
 try 'a C program, static' uses_static "$CC" user.c
 if [ -n "$CXX" ]; then
 	try 'a C++ program, shared' uses_shared "$CXX" user.cc
