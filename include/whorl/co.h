@@ -729,7 +729,14 @@ struct co_stats {
 
 /* Fills in the figures of the runtime that this thread is inside of. 0; -EPERM outside.
  * Suspends: no. Cancellation point: no. */
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"	/* it hides the constructor, as stat(2) does */
+#endif
 int co_stats(struct co_stats *out);
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 /* --------------------------------------------------------------------------- the virtual clock
  *
