@@ -18,27 +18,32 @@ present() {
 	done | awk '!seen[$0]++'
 }
 
-# compiles COMPILER LANGUAGE STANDARD HEADER, twice: guards hold, macros of the first time do no
-# harm.
+# compiles COMPILER LANGUAGE STANDARD HEADER FLAG..., twice: guards hold, macros of the first time do
+# no harm.
 compiles() {
-	printf '#include <whorl/%s>\n#include <whorl/%s>\n' "$4" "$4" >"$dir/alone"
-	"$1" -x "$2" "-std=$3" -Wall -Wextra -Wundef -pedantic -Werror -I"$srcdir/include" \
-		-fsyntax-only "$dir/alone"
+	compiler=$1 language=$2 standard=$3 header=$4
+	shift 4
+	printf '#include <whorl/%s>\n#include <whorl/%s>\n' "$header" "$header" >"$dir/alone"
+	"$compiler" -x "$language" "-std=$standard" -Wall -Wextra -Wundef -Wshadow -pedantic \
+		-Werror "$@" -I"$srcdir/include" -fsyntax-only "$dir/alone"
 }
 
-for path in "$srcdir"/include/whorl/*.h; do
-	header=${path##*/}
-	for compiler in $(present "$CC" gcc clang); do
-		for standard in c11 c2x; do
-			try "$header as $standard by $compiler" \
-				compiles "$compiler" c $standard "$header"
+for path in "$srcdir"/include/whorl/*.h "$srcdir"/include/whorl/*.hpp; do
+	name=${path##*/}
+	case $name in
+	*.h) cxx='c++11 c++17 c++20' ;;
+	*.hpp) cxx='c++17 c++20 c++2b' ;;
+	esac
+	[ "$name" = "${name%.h}" ] || for by in $(present "$CC" gcc clang); do
+		for as in c11 c2x; do
+			try "$name as $as by $by" compiles "$by" c $as "$name"
 		done
 	done
-	[ -n "$CXX" ] || skip "$header in C++" 'no C++ compiler'
-	for compiler in $(present "$CXX" g++ clang++); do
-		for standard in c++11 c++17 c++20; do
-			try "$header as $standard by $compiler" \
-				compiles "$compiler" c++ $standard "$header"
+	[ -n "$CXX" ] || skip "$name in C++" 'no C++ compiler'
+	for by in $(present "$CXX" g++ clang++); do
+		for as in $cxx; do
+			try "$name as $as by $by" compiles "$by" c++ "$as" "$name" \
+				-Wconversion -Wold-style-cast
 		done
 	done
 done

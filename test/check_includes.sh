@@ -12,7 +12,7 @@ rooms='include wheel src sched test bench examples'
 # Prints each #include in the tree $1 that its room forbids, as `file: what`.
 violations() {
 	# shellcheck disable=SC2086
-	(cd "$1" && find $rooms -name '*.[chS]' -exec awk '
+	(cd "$1" && find $rooms \( -name '*.[chS]' -o -name '*.cc' -o -name '*.hpp' \) -exec awk '
 	BEGIN {
 		std = "system (limits|std(align|bool|def|int))"
 		may["include/whorl/wheel.h"] = std
@@ -37,7 +37,7 @@ violations() {
 			what = substr(FILENAME, 1, match(FILENAME, /[^\/]*$/) - 1) what
 		while (sub(/[^\/]+\/\.\.\//, "", what))
 			;
-		sub(/\.h$/, "", what)
+		sub(/\.h(pp)?$/, "", what)
 		if (what !~ "^(" may[room] ")$")
 			print FILENAME ": " what
 	}' {} +)
@@ -61,6 +61,7 @@ include/whorl/wheel.h <stdio.h>
 include/whorl/wheel.h <whorl/coro.h>
 include/whorl/coro.h <whorl/wheel.h>
 include/whorl/co.h "../../src/core.h"
+include/whorl/co.hpp "../../src/core.h"
 wheel/wheel.c <stdlib.h>
 wheel/wheel.c <whorl/co.h>
 wheel/wheel.c "../src/core.h"
