@@ -525,7 +525,7 @@ static void report_all(struct co_loop *l, enum co_report kind, const char *headl
 	whorl__print(&t, "%s: %zu live", headline, l->stats.live);
 	if (l->abroad > 0)
 		whorl__print(&t, ", %zu pieces of offloaded work", l->abroad);
-	for (size_t i = 0; i < l->chunk_count * CHUNK && t.end - t.at > 256; i++) {
+	for (size_t i = 0; i < l->chunk_count * CHUNK && t.end - t.at > 512; i++) {
 		const struct co *co = l->chunks[i / CHUNK].at;
 
 		if (!co)

@@ -4,7 +4,7 @@
  * of them. Hooks run while the loop counts as one that runs no coroutine: a call that would suspend
  * gives -EPERM there. Small stacks have no room for any of it: texts are made, and hooks called,
  * on the loop's own then. */
-#define _GNU_SOURCE	/* dladdr */
+#define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,13 +57,39 @@ void whorl__print_site(struct text *t, const void *site)
 	whorl__print(t, "%s", buf);
 }
 
+/* Most calls that wait end with a jump to the switch, so where such a coroutine goes on is the user's
+ * code. A place in the library itself would tell nobody anything. */
+static bool is_ours(const void *place)
+{
+#ifdef PIC /* libtool's, for the shared library: otherwise the program's code and ours are one */
+	Dl_info its, ours;
+
+	return dladdr(place, &its) != 0 &&
+	       dladdr((const void *)(uintptr_t)whorl__describe, &ours) != 0 &&
+	       its.dli_fbase == ours.dli_fbase;
+#else
+	(void)place;
+	return false;
+#endif
+}
+
+static void describe_wait(struct text *t, const struct co *co)
+{
+	const void *place = whorl__fiber_place(co->on);
+
+	whorl__print(t, "for %lld ms waiting for %s",
+		     (long long)((co->loop->latest - co->wait.since) / 1000000), co->wait.what);
+	if (place && !is_ours(place)) {
+		whorl__print(t, " at ");
+		whorl__print_site(t, place);
+	}
+}
+
 void whorl__describe(struct text *t, const struct co *co)
 {
 	whorl__print(t, "coroutine '%s' #%u, ", whorl__name(co), (unsigned)co->index);
 	if (co->state == STATE_PARKED)
-		whorl__print(t, "for %lld ms waiting for %s",
-			     (long long)((co->loop->latest - co->wait.since) / 1000000),
-			     co->wait.what);
+		describe_wait(t, co);
 	else
 		whorl__print(t, co->state == STATE_RUNNING ? "running" : "ready to run");
 }
@@ -190,7 +216,7 @@ void whorl__watch(struct co *co)
 	struct co_loop *l = co->loop;
 
 	if (co->group == &l->detached)
-		return;		/* the grace at the end is for those */
+		return; /* the grace at the end is for those */
 	co->home->cancelled_at = l->latest;
 	list_append(&l->cancelled, &co->home->overdue);
 	whorl__report_overdue(l);

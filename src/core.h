@@ -240,6 +240,10 @@ static inline int whorl__fiber_switch_int(struct whorl__fiber *to, void *value)
 /* The same for a fiber that will never run again. Whoever runs next may put its stack back. */
 WHORL__HIDDEN _Noreturn void whorl__fiber_exit(struct whorl__fiber *to, void *value);
 
+/* Where a stopped fiber goes on: behind the call that stopped it, or if that had something left to do,
+ * inside. NULL: not known. For reports. */
+WHORL__HIDDEN const void *whorl__fiber_place(const struct whorl__fiber *f);
+
 /* For the owner of a stopped fiber that will never run again and did not exit, before its stack is
  * put back. */
 WHORL__HIDDEN void whorl__fiber_drop(struct whorl__fiber *f);

@@ -244,6 +244,11 @@ int whorl__fiber_switch_slow_int(struct whorl__fiber *from, struct whorl__fiber 
 }
 #endif
 
+const void *whorl__fiber_place(const struct whorl__fiber *f)
+{
+	return whorl__frame_place(f->sp);
+}
+
 void whorl__fiber_exit(struct whorl__fiber *to, void *value)
 {
 	struct whorl__fiber *from = whorl__fiber_current;

@@ -94,6 +94,17 @@ runs_on() {
 	grep -q '^deadlock: 3 live' "$dir/said" && grep -q 'exited normally' "$dir/said"
 }
 
+# The place in the report of a deadlock is where gdb finds the coroutine.
+report_names_the_call() {
+	debug -ex 'break say' -ex run -ex 'printf "%s\n", text' -ex 'coroutine 1 bt' "$dir/stuck" \
+		>"$dir/said"
+	cat "$dir/said"
+	place=$(sed -n "s/.*'anna'.* a mutex at [^ ]*+0x\([0-9a-f]*\), spawned.*/\1/p" "$dir/said")
+	line=$(sed -n 's/^#1 .* transfer (.*:\([0-9]*\)$/\1/p' "$dir/said")
+	[ -n "$place" ] && gdb -nx -batch -ex "info line *(0x$place - 1)" "$dir/stuck" 2>&1 |
+		grep "^Line $line of \"examples/stuck.c\" .* <transfer"
+}
+
 functions() {
 	sed -n -E 's/^#[0-9]+ +(0x[0-9a-f]+ in )?([a-z_.]+) .*/\2/p' "$dir/said" |
 		sed 's/whorl\./whorl__/' | tr '\n' ' '
@@ -209,6 +220,7 @@ done <<'END'
 the_session_in_the_documentation_is_what_gdb_says same_as_documented
 a_core_file_says_the_same core_as_documented
 the_program_goes_on_as_if_nobody_had_looked runs_on
+a_deadlock_report_names_the_call_that_waits report_names_the_call
 a_generator_by_expression raw_by_expression gen
 a_raw_coroutine_by_expression raw_by_expression gen->raw
 two_runtimes two_runtimes

@@ -10,6 +10,13 @@
 __attribute__((visibility("hidden"))) void *
 whorl__frame_make(char *base, void (*entry)(void *arg, void *value), void *arg);
 
+/* Where a stopped fiber goes on: not known. */
+static inline const void *whorl__frame_place(const void *sp)
+{
+	(void)sp;
+	return NULL;
+}
+
 /* What CO_KEEP_FPENV keeps. */
 struct whorl__fpenv {
 	fenv_t fenv;
