@@ -103,10 +103,10 @@ bool whorl__ref_alive_elsewhere(co_ref ref)
 /* --------------------------------------------------------------------------------------- memory */
 
 /* Of the default allocator: large pieces are mapped, so that they go back when they are freed,
- * whatever malloc has put above them. Not with ASan: LeakSanitizer follows no pointers there. */
+ * whatever malloc has put above them. */
 static bool is_mapped(size_t size)
 {
-	return size >= (size_t)16 << 10 && !WHORL__ASAN;
+	return size >= (size_t)16 << 10 && !whorl__lsan_present();
 }
 
 static void *system_alloc(size_t size, void *ctx)

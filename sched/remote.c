@@ -121,6 +121,7 @@ void whorl__mailbox_shut(struct mailbox *m)
 	REMOTE_STORE(&m->id, 0);
 	while (REMOTE_LOAD(&m->callers) > 0)
 		REMOTE_PAUSE();
+	whorl__tsan_acquire(m);
 }
 
 void whorl__mailbox_free(struct mailbox *m)
@@ -173,6 +174,7 @@ struct co_post_node *whorl__mailbox_posts(struct mailbox *m)
 {
 	struct co_post_node *newest = REMOTE_EXCHANGE(&m->posts, NULL), *oldest = NULL;
 
+	whorl__tsan_acquire(m);
 	while (newest) {
 		struct co_post_node *node = newest;
 
@@ -199,7 +201,7 @@ static void wake(struct mailbox *m)
 		REMOTE_SIGNAL(m->event_fd);
 }
 
-void whorl__signal(int fd)	/* a full counter is readable too */
+void whorl__signal(int fd) /* a full counter is readable too */
 {
 	int saved = errno;
 	uint64_t one = 1;
@@ -209,10 +211,18 @@ void whorl__signal(int fd)	/* a full counter is readable too */
 	errno = saved;
 }
 
+/* The last that a caller does. */
+static void gone(struct mailbox *m)
+{
+	whorl__tsan_release(m);
+	REMOTE_ADD(&m->callers, -1u);
+}
+
 static void push_post(struct mailbox *m, struct co_post_node *node)
 {
 	struct co_post_node *newest = REMOTE_LOAD(&m->posts);
 
+	whorl__tsan_release(m);
 	do {
 		node->private_[NEXT] = (uintptr_t)newest;
 	} while (!REMOTE_CAS(&m->posts, &newest, node));
@@ -236,7 +246,7 @@ int co_post(co_loop_ref to, struct co_post_node *node)
 		push_post(m, node);
 		wake(m);
 	}
-	REMOTE_ADD(&m->callers, -1u);
+	gone(m);
 	return rc;
 }
 
@@ -301,12 +311,15 @@ void whorl__share_over(struct share *s)
 	}
 	REMOTE_STORE(&s->word, over);
 	if (s->taken)
-		share_free(s);	/* else when the loop finds it in the list */
+		share_free(s); /* else when the loop finds it in the list */
 }
 
 struct share *whorl__mailbox_cancels(struct mailbox *m)
 {
-	return REMOTE_EXCHANGE(&m->cancels, NULL);
+	struct share *newest = REMOTE_EXCHANGE(&m->cancels, NULL);
+
+	whorl__tsan_acquire(m);
+	return newest;
 }
 
 struct node *whorl__share_take(struct share *s, int *err, const void **site)
@@ -325,6 +338,7 @@ static void push_cancel(struct mailbox *m, struct share *s)
 {
 	struct share *newest = REMOTE_LOAD(&m->cancels);
 
+	whorl__tsan_release(m);
 	do {
 		s->next = newest;
 	} while (!REMOTE_CAS(&m->cancels, &newest, s));
@@ -352,7 +366,7 @@ int co_scope_cancel_remote(co_scope_ref ref, int err)
 	} else if (generation(word) != generation(open)) {
 		rc = -ESRCH;
 	}
-	REMOTE_ADD(&m->callers, -1u);
+	gone(m);
 	return rc;
 }
 

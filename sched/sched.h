@@ -238,9 +238,7 @@ struct co {
 	unsigned depth;			/* of nodes in use */
 	unsigned mutexes;		/* that it holds */
 };
-#if !WHORL__SANITIZED
 _Static_assert(sizeof(struct co) <= 368 && sizeof(struct node) <= 104, "a million of them count");
-#endif
 
 struct group {
 	struct node *node;

@@ -21,25 +21,6 @@
  * instruction. */
 #define WHORL__TLS _Thread_local __attribute__((tls_model("initial-exec")))
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WHORL__ASAN 1
-#elif defined(__SANITIZE_THREAD__)
-#define WHORL__TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WHORL__ASAN 1
-#elif __has_feature(thread_sanitizer)
-#define WHORL__TSAN 1
-#endif
-#endif
-#ifndef WHORL__ASAN
-#define WHORL__ASAN 0
-#endif
-#ifndef WHORL__TSAN
-#define WHORL__TSAN 0
-#endif
-#define WHORL__SANITIZED (WHORL__ASAN || WHORL__TSAN) /* by one that follows each switch */
-
 /* ------------------------------------------------------------------------------------------ stacks
  *
  * A stack lies in a slab, with a guard region below it, and above it WHORL__STACK_RECORD bytes more
@@ -156,10 +137,12 @@ static inline void whorl__copy_name(char to[WHORL__NAME_SIZE], const char *name)
 	to[i] = '\0';
 }
 
-struct whorl__env; /* FP control words and C++ exception state, see fiber.c */
+struct whorl__env; /* FP control words, C++ exception state, sanitizers' words: see fiber.c */
 
 #define WHORL__ATTR_FLAGS (CO_KEEP_FPENV | CO_KEEP_CXX_EH | CO_SMALL_STACK)
-#define WHORL__FIBER_CANARY 0x100u /* beside CO_KEEP_*: look at the canary when it stops */
+/* Beside CO_KEEP_*: */
+#define WHORL__FIBER_CANARY 0x100u    /* look at the canary when it stops */
+#define WHORL__FIBER_SANITIZED 0x200u /* all fibers have it, or none: see src/sanitizer.h */
 
 struct whorl__fiber {
 	void *sp;		      /* where it stands while it does not run */
@@ -168,14 +151,7 @@ struct whorl__fiber {
 	struct whorl__stack stack;    /* low NULL: the thread's own */
 	const char *name;	      /* for reports; may be NULL */
 	const void *site;	      /* where it was created, for reports; may be NULL */
-	struct whorl__env *env;	      /* of a fiber with CO_KEEP_*: on its own stack */
-#if WHORL__ASAN
-	void *fake_stack;
-	const void *asan_low; /* bounds of the stack, as ASan counts them */
-	size_t asan_size;
-#elif WHORL__TSAN
-	void *tsan; /* what TSan calls it */
-#endif
+	struct whorl__env *env;	      /* with CO_KEEP_* or SANITIZED: on its own stack */
 };
 
 /* The fiber that runs on this thread. NULL: the thread has made no fiber yet. */
@@ -209,7 +185,7 @@ WHORL__HIDDEN void whorl__fiber_init(struct whorl__fiber *f, const struct whorl_
 WHORL__HIDDEN void *whorl__switch(void **from, void *to, void *value);
 WHORL__HIDDEN int whorl__switch_int(void **from, void *to, void *value);
 
-/* With flags or a sanitizer: what else is to be done, and the stub. */
+/* With flags: what else is to be done, and the stub. */
 WHORL__HIDDEN void *whorl__fiber_switch_slow(struct whorl__fiber *from, struct whorl__fiber *to,
 					     void *value);
 WHORL__HIDDEN int whorl__fiber_switch_slow_int(struct whorl__fiber *from, struct whorl__fiber *to,
@@ -220,7 +196,7 @@ static inline void *whorl__fiber_switch(struct whorl__fiber *to, void *value)
 {
 	struct whorl__fiber *from = whorl__fiber_current;
 
-	if (WHORL__SANITIZED || WHORL__UNLIKELY((from->flags | to->flags) != 0))
+	if (WHORL__UNLIKELY((from->flags | to->flags) != 0))
 		return whorl__fiber_switch_slow(from, to, value);
 	whorl__fiber_current = to;
 	return whorl__switch(&from->sp, to->sp, value);
@@ -231,7 +207,7 @@ static inline int whorl__fiber_switch_int(struct whorl__fiber *to, void *value)
 {
 	struct whorl__fiber *from = whorl__fiber_current;
 
-	if (WHORL__SANITIZED || WHORL__UNLIKELY((from->flags | to->flags) != 0))
+	if (WHORL__UNLIKELY((from->flags | to->flags) != 0))
 		return whorl__fiber_switch_slow_int(from, to, value);
 	whorl__fiber_current = to;
 	return whorl__switch_int(&from->sp, to->sp, value);
@@ -247,6 +223,35 @@ WHORL__HIDDEN const void *whorl__fiber_place(const struct whorl__fiber *f);
 /* For the owner of a stopped fiber that will never run again and did not exit, before its stack is
  * put back. */
 WHORL__HIDDEN void whorl__fiber_drop(struct whorl__fiber *f);
+
+/* ----------------------------------------------------------------------------------- sanitizers
+ *
+ * What a program was built with is looked for when it runs: src/sanitizer.h. */
+#define WHORL__WEAK __attribute__((weak))
+WHORL__WEAK void __lsan_register_root_region(const void *low, size_t size);
+WHORL__WEAK void __tsan_acquire(void *at);
+WHORL__WEAK void __tsan_release(void *at);
+
+/* It follows pointers in what malloc gave, and not in what else is mapped. */
+static inline bool whorl__lsan_present(void)
+{
+	return __lsan_register_root_region != NULL;
+}
+
+/* What was done before a release was done before what comes after the acquire of the same address
+ * that follows it: for TSan, which sees no atomic operation of a library that is not built with
+ * it. */
+static inline void whorl__tsan_release(void *at)
+{
+	if (WHORL__UNLIKELY(__tsan_release != NULL))
+		__tsan_release(at);
+}
+
+static inline void whorl__tsan_acquire(void *at)
+{
+	if (WHORL__UNLIKELY(__tsan_acquire != NULL))
+		__tsan_acquire(at);
+}
 
 /* --------------------------------------------------------------------------------- overflow report
  *

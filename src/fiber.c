@@ -6,21 +6,14 @@
  * the same swap, a switch between two such fibers is two, and nobody else ever sees its setting, in
  * whatever order fibers run.
  *
- * All of that happens before the stub; only sanitizers have something to do after it (K16). ASan is
- * told of each change of stack twice: where the new one lies, by the fiber that leaves, and that it
- * was reached, by the fiber that arrives. TSan is told by the fiber that leaves; one that ended is
- * given up by the next that arrives. */
+ * All of that happens before the stub; only sanitizers have something to be told after it
+ * (src/sanitizer.h). */
 #define _GNU_SOURCE 1
 #include <stddef.h>
 
 #include "core.h"
 #include "frame.h"
-#if WHORL__ASAN
-#include <sanitizer/common_interface_defs.h>
-#include <sanitizer/lsan_interface.h>
-#elif WHORL__TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
+#include "sanitizer.h"
 
 /* Itanium C++ ABI: Exception Handling, 2.2.2 "Caught Exception Stack". Absent from programs without
  * a C++ runtime. */
@@ -33,107 +26,22 @@ extern struct cxx_globals *__cxa_get_globals(void) __attribute__((weak));
 struct whorl__env {
 	struct whorl__fpenv fp;
 	struct cxx_globals cxx;
+	struct whorl__seen seen; /* with WHORL__FIBER_SANITIZED */
 };
 
 WHORL__TLS struct whorl__fiber *whorl__fiber_current;
 static WHORL__TLS struct whorl__fiber of_thread;
+static WHORL__TLS struct whorl__env env_of_thread;
 
 struct whorl__fiber *whorl__fiber_adopt(void)
 {
-#if WHORL__TSAN
-	of_thread.tsan = __tsan_get_current_fiber();
-#endif
+	if (whorl__sanitizer_present()) {
+		of_thread.flags = WHORL__FIBER_SANITIZED;
+		of_thread.env = &env_of_thread;
+		whorl__seen_thread(&env_of_thread.seen, &of_thread);
+	}
 	return whorl__fiber_current = &of_thread;
 }
-
-/* ------------------------------------------------------------------------------------ sanitizer */
-
-#if WHORL__ASAN
-static WHORL__TLS struct whorl__fiber *left; /* the one that the last switch left */
-
-/* ends: `from` does, and its fake stack is freed. */
-static void depart(struct whorl__fiber *from, bool ends, const struct whorl__fiber *to)
-{
-	left = from;
-	__sanitizer_start_switch_fiber(ends ? NULL : &from->fake_stack, to->asan_low, to->asan_size);
-}
-
-/* Also learns the bounds of the thread's own stack, which is the first to be left. LeakSanitizer
- * takes the stack that runs for the thread's only one: the thread's own is named to it meanwhile. */
-static void arrive(struct whorl__fiber *self)
-{
-	const void *low;
-	size_t size;
-
-	__sanitizer_finish_switch_fiber(self->fake_stack, &low, &size);
-	if (left->stack.low == NULL) {
-		left->asan_low = low;
-		left->asan_size = size;
-		__lsan_register_root_region(low, size);
-	}
-	if (self->stack.low == NULL)
-		__lsan_unregister_root_region(self->asan_low, self->asan_size);
-}
-
-/* Pretends to go there and to leave it for ever. */
-__attribute__((no_sanitize_address)) void whorl__fiber_drop(struct whorl__fiber *f)
-{
-	const void *low;
-	size_t size;
-	void *mine;
-
-	__sanitizer_start_switch_fiber(&mine, f->asan_low, f->asan_size);
-	__sanitizer_finish_switch_fiber(f->fake_stack, &low, &size);
-	__sanitizer_start_switch_fiber(NULL, low, size);
-	__sanitizer_finish_switch_fiber(mine, NULL, NULL);
-}
-#elif WHORL__TSAN
-static WHORL__TLS void *ended; /* TSan's name for a fiber that is no more */
-
-static void depart(struct whorl__fiber *from, bool ends, const struct whorl__fiber *to)
-{
-	ended = ends ? from->tsan : NULL;
-	__tsan_switch_to_fiber(to->tsan, 0);
-}
-
-static void arrive(struct whorl__fiber *self)
-{
-	(void)self;
-	if (ended != NULL)
-		__tsan_destroy_fiber(ended);
-	ended = NULL;
-}
-
-void whorl__fiber_drop(struct whorl__fiber *f)
-{
-	__tsan_destroy_fiber(f->tsan);
-}
-#else
-static inline void depart(struct whorl__fiber *from, bool ends, const struct whorl__fiber *to)
-{
-	(void)from, (void)ends, (void)to;
-}
-
-void whorl__fiber_drop(struct whorl__fiber *f)
-{
-	(void)f;
-}
-#endif
-
-#if WHORL__SANITIZED
-struct first {
-	whorl__entry_fn *entry;
-	void *arg;
-};
-
-static void arrive_first(void *arg, void *value)
-{
-	struct first *first = arg;
-
-	arrive(whorl__fiber_current);
-	first->entry(first->arg, value);
-}
-#endif
 
 /* ---------------------------------------------------------------------------------------- begin */
 
@@ -148,29 +56,21 @@ void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack,
 {
 	char *base = whorl__stack_top(stack) - record;
 
-	whorl__fiber_running();
 	flags &= CO_KEEP_FPENV | CO_KEEP_CXX_EH;
-	*f = (struct whorl__fiber){ .flags = flags, .stack = *stack };
+	flags |= whorl__fiber_running()->flags & WHORL__FIBER_SANITIZED;
 	if (stack->guard >= WHORL__GUARD_CANARY)
-		f->flags |= WHORL__FIBER_CANARY;
-	if (flags != 0) {
+		flags |= WHORL__FIBER_CANARY;
+	*f = (struct whorl__fiber){ .flags = flags };
+	f->stack = *stack;
+	if ((flags & ~WHORL__FIBER_CANARY) != 0) {
 		f->env = carve(&base, sizeof(*f->env));
 		*f->env = (struct whorl__env){ 0 };
 		whorl__fpenv_read(&f->env->fp);
 	}
-#if WHORL__SANITIZED
-	struct first *first = carve(&base, sizeof(*first));
-
-	*first = (struct first){ .entry = entry, .arg = arg };
-	entry = arrive_first;
-	arg = first;
-#endif
-#if WHORL__ASAN
-	f->asan_low = stack->low;
-	f->asan_size = stack->size + WHORL__STACK_RECORD;
-#elif WHORL__TSAN
-	f->tsan = __tsan_create_fiber(0);
-#endif
+	if ((flags & WHORL__FIBER_SANITIZED) != 0) {
+		entry = whorl__seen_begin(&f->env->seen, f, entry, arg);
+		arg = &f->env->seen;
+	}
 	f->sp = whorl__frame_make(base, entry, arg);
 }
 
@@ -204,45 +104,41 @@ static bool overflown(const struct whorl__stack *stack)
 	return !whorl__stack_intact(stack) || (frame < low && low - frame <= WHORL__GUARD_SIZE);
 }
 
-/* What comes before the stub. */
-static void leave(struct whorl__fiber *from, struct whorl__fiber *to)
+/* What comes before the stub: if either has flags. */
+static void leave(struct whorl__fiber *from, const struct whorl__fiber *to)
 {
-	if ((from->flags | to->flags) != 0) {
-		if ((from->flags & WHORL__FIBER_CANARY) != 0 && overflown(&from->stack))
-			whorl__overflow_report(from, "wrote below");
-		swap_env(from);
-		swap_env(to);
-	}
-	whorl__fiber_current = to;
+	if ((from->flags & WHORL__FIBER_CANARY) != 0 && overflown(&from->stack))
+		whorl__overflow_report(from, "wrote below");
+	swap_env(from);
+	swap_env(to);
 }
 
-#if WHORL__SANITIZED
-void *whorl__fiber_switch_slow(struct whorl__fiber *from, struct whorl__fiber *to, void *value)
+/* Both are sanitized, as all are. */
+static void *switch_sanitized(struct whorl__fiber *from, struct whorl__fiber *to, void *value)
 {
-	leave(from, to);
-	depart(from, false, to);
+	whorl__seen_leave(&from->env->seen, &to->env->seen, false);
 	value = whorl__switch(&from->sp, to->sp, value);
-	arrive(from);
+	whorl__seen_arrive(&from->env->seen);
 	return value;
 }
 
-int whorl__fiber_switch_slow_int(struct whorl__fiber *from, struct whorl__fiber *to, void *value)
-{
-	return (int)(intptr_t)whorl__fiber_switch_slow(from, to, value);
-}
-#else
 void *whorl__fiber_switch_slow(struct whorl__fiber *from, struct whorl__fiber *to, void *value)
 {
 	leave(from, to);
+	whorl__fiber_current = to;
+	if ((from->flags & WHORL__FIBER_SANITIZED) != 0)
+		return switch_sanitized(from, to, value);
 	return whorl__switch(&from->sp, to->sp, value);
 }
 
 int whorl__fiber_switch_slow_int(struct whorl__fiber *from, struct whorl__fiber *to, void *value)
 {
 	leave(from, to);
+	whorl__fiber_current = to;
+	if ((from->flags & WHORL__FIBER_SANITIZED) != 0)
+		return (int)(intptr_t)switch_sanitized(from, to, value);
 	return whorl__switch_int(&from->sp, to->sp, value);
 }
-#endif
 
 const void *whorl__fiber_place(const struct whorl__fiber *f)
 {
@@ -253,8 +149,17 @@ void whorl__fiber_exit(struct whorl__fiber *to, void *value)
 {
 	struct whorl__fiber *from = whorl__fiber_current;
 
-	leave(from, to);
-	depart(from, true, to);
+	if ((from->flags | to->flags) != 0)
+		leave(from, to);
+	whorl__fiber_current = to;
+	if ((from->flags & WHORL__FIBER_SANITIZED) != 0)
+		whorl__seen_leave(&from->env->seen, &to->env->seen, true);
 	whorl__switch(&from->sp, to->sp, value);
 	__builtin_unreachable();
+}
+
+void whorl__fiber_drop(struct whorl__fiber *f)
+{
+	if ((f->flags & WHORL__FIBER_SANITIZED) != 0)
+		whorl__seen_drop(&f->env->seen);
 }

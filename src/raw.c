@@ -76,13 +76,12 @@ static void make_key(void)
 	have_key = pthread_key_create(&ends, give_up) == 0;
 }
 
-/* With ASan none is kept: it is told of each whose the memory is. */
 static bool may_keep(void)
 {
 	if (WHORL__LIKELY(kept.watched))
 		return true;
 	pthread_once(&once, make_key);
-	kept.watched = !WHORL__ASAN && have_key && pthread_setspecific(ends, &kept) == 0;
+	kept.watched = have_key && pthread_setspecific(ends, &kept) == 0;
 	return kept.watched;
 }
 
@@ -199,7 +198,7 @@ void co_raw_destroy(struct co_raw *co)
 		fprintf(stderr, "whorl: coroutine '%s' was destroyed while it runs\n", co->name);
 		abort();
 	}
-	if (co->state == CO_RAW_SUSPENDED)
+	if (co->state != CO_RAW_DONE)
 		whorl__fiber_drop(&co->fiber);
 	put_stack(&co->fiber.stack);
 	whorl__overflow_unwatch_later();

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "sanitizer.h"
 #ifdef WHORL_VALGRIND
 #include <valgrind/valgrind.h>
 #define VALGRIND RUNNING_ON_VALGRIND
@@ -44,10 +45,6 @@
 #define VALGRIND_DISABLE_ERROR_REPORTING (void)0
 #define VALGRIND_ENABLE_ERROR_REPORTING (void)0
 #endif
-#if WHORL__ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/lsan_interface.h>
-#endif
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
@@ -57,9 +54,9 @@
 #define BY_DEFAULT ((size_t)64 << 10)
 #define SMALL_SMALLEST ((size_t)1 << 10)
 #define SMALL_BY_DEFAULT ((size_t)4 << 10)
-#define LEAST (WHORL__SANITIZED ? (size_t)256 << 10 : SMALLEST) /* its frames are large */
-#define FIRST_SLAB ((size_t)8 << 20)				/* about */
-#define COLOURS 16						/* of a line each */
+#define SANITIZED_SMALLEST ((size_t)256 << 10) /* frames have red zones then */
+#define FIRST_SLAB ((size_t)8 << 20)	       /* about */
+#define COLOURS 16			       /* of a line each */
 #define POISON 0xa5
 #define RESERVE ((size_t)512 << 10) /* bytes: idle stacks of a class that stay warm in any case */
 enum { BATCH = 256 };		    /* stacks that lose their pages in one go: some 100 us */
@@ -223,15 +220,22 @@ static size_t stride(const struct whorl__stack_pool *pool, unsigned n)
 /* A sanitizer's frames are too large for small stacks. */
 static bool is_small(size_t size, unsigned flags)
 {
-	return (flags & CO_SMALL_STACK) != 0 && size <= WHORL__SMALL_MAX && !WHORL__SANITIZED;
+	return (flags & CO_SMALL_STACK) != 0 && size <= WHORL__SMALL_MAX &&
+	       !whorl__sanitizer_frames();
 }
 
-static size_t wanted(size_t size, bool small)
+static size_t or_default(size_t size, bool small)
+{
+	if (size == 0)
+		return small ? SMALL_BY_DEFAULT : BY_DEFAULT;
+	return size;
+}
+
+static size_t smallest(bool small)
 {
 	if (small)
-		return size == 0 ? SMALL_BY_DEFAULT : size;
-	size = size == 0 ? BY_DEFAULT : size;
-	return size < LEAST ? LEAST : size;
+		return SMALL_SMALLEST;
+	return whorl__sanitizer_frames() ? SANITIZED_SMALLEST : SMALLEST;
 }
 
 static unsigned size_class(size_t size, unsigned flags)
@@ -239,7 +243,9 @@ static unsigned size_class(size_t size, unsigned flags)
 	bool small = is_small(size, flags);
 	unsigned n = small ? 0 : WHORL__SMALL_CLASSES;
 
-	size = wanted(size, small);
+	size = or_default(size, small);
+	if (size < smallest(small))
+		size = smallest(small);
 	while (n < WHORL__STACK_CLASSES && usable(n) < size)
 		n++;
 	return n;
@@ -379,20 +385,10 @@ void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
 	whorl__stack_pool_init(pool, pool->record, pool->no_probe);
 }
 
-/* What ASan, LeakSanitizer and valgrind know of a stack: frames that were left behind on it poison
- * nothing for the next owner, and what a live one refers to is no leak. */
-static void tell_checkers(const struct whorl__stack *stack, bool live)
+static void tell_valgrind(const struct whorl__stack *stack, bool live)
 {
 	__attribute__((unused)) const char *end = stack->low + stack->size + WHORL__STACK_RECORD;
 
-#if WHORL__ASAN
-	if (live) {
-		__lsan_register_root_region(stack->low, (size_t)(end - stack->low));
-	} else {
-		__lsan_unregister_root_region(stack->low, (size_t)(end - stack->low));
-		__asan_unpoison_memory_region(stack->low, (size_t)(end - stack->low));
-	}
-#endif
 	if (stack->guard == WHORL__GUARD_SMALL)
 		end = whorl__stack_top(stack);
 	if (VALGRIND && live)
@@ -417,7 +413,7 @@ int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, unsigned flags
 		pool->in_use[out->guard]++;
 		if (++class->busy > class->peak[0])
 			class->peak[0] = class->busy;
-		tell_checkers(out, true);
+		tell_valgrind(out, true);
 	}
 	errno = saved_errno;
 	return rc;
@@ -427,15 +423,10 @@ bool whorl__stack_again(const struct whorl__stack *stack, size_t size, unsigned 
 {
 	bool small = is_small(size, flags);
 
-	size = wanted(size, small);
-	if (small != (stack->guard == WHORL__GUARD_SMALL) || size > stack->size ||
-	    (size <= stack->size / 2 && stack->size > (small ? SMALL_SMALLEST : SMALLEST)))
+	size = or_default(size, small);
+	if (small != (stack->guard == WHORL__GUARD_SMALL) || size > stack->size)
 		return false;
-	if (WHORL__ASAN) {
-		tell_checkers(stack, false);
-		tell_checkers(stack, true);
-	}
-	return true;
+	return size > stack->size / 2 || stack->size == smallest(small);
 }
 
 void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack *stack)
@@ -443,7 +434,7 @@ void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack 
 	struct whorl__slab *slab = stack->slab;
 	struct whorl__stack_class *class = &pool->classes[slab->size_class];
 
-	tell_checkers(stack, false);
+	tell_valgrind(stack, false);
 	pool->in_use[stack->guard]--;
 	slab->idle[slab->idle_count++] = stack->index;
 	class->open |= UINT32_C(1) << slab->slot;

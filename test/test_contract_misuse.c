@@ -358,7 +358,7 @@ SCENARIO_WITH(C39_order_a_late_end_is_not_judged, hearing())
 
 /* ---------------------------------------------------------------------------- leaked scopes */
 
-static __attribute__((noinline)) void leaves_frames(co_ns dur, int depth)
+static ON_THE_STACK void leaves_frames(co_ns dur, int depth)
 {
 	co_scope s = CO_SCOPE_INIT;
 
@@ -369,7 +369,7 @@ static __attribute__((noinline)) void leaves_frames(co_ns dur, int depth)
 }
 
 /* some way down the stack, below whatever the caller calls next */
-static __attribute__((noinline)) void leaves_frames_deep_down(co_ns dur, int depth)
+static ON_THE_STACK void leaves_frames_deep_down(co_ns dur, int depth)
 {
 	char room[4096];
 
@@ -501,7 +501,7 @@ struct dead_frame {
 	char room[16384];
 };
 
-static __attribute__((noinline)) void leaves_a_frame(struct dead_frame **out, bool group)
+static ON_THE_STACK void leaves_a_frame(struct dead_frame **out, bool group)
 {
 	struct dead_frame here = { .scope = CO_SCOPE_INIT };
 	struct dead_frame *volatile at = &here;

@@ -290,7 +290,8 @@ SCENARIO(C35_abandoned_without_a_drop)
 /* One that finished is not dropped, and nothing is that was not abandoned. */
 SCENARIO(C35_what_finished_is_not_dropped)
 {
-	struct job done = { .open = 1, .result = 9, .flags = CO_ABANDON }, other = done;
+	static struct job done = { .open = 1, .result = 9, .flags = CO_ABANDON };
+	struct job other = done;
 	struct lone f;
 
 	IS(does(&done), 0);

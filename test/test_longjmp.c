@@ -159,7 +159,7 @@ SCENARIO(K11_coroutines_jump)
 }
 
 /* A scope that is jumped out of is one whose function has returned. */
-__attribute__((noinline)) static void jumps_out_of_a_scope(jmp_buf to)
+static ON_THE_STACK void jumps_out_of_a_scope(jmp_buf to)
 {
 	co_scope s = CO_SCOPE_INIT;
 

@@ -54,7 +54,7 @@ SCENARIO_WITH(S252_end_from_another_coroutine, hearing())
 	IS(misuses()->count, 0);
 }
 
-static __attribute__((noinline)) int returns_early(int rc)
+static ON_THE_STACK int returns_early(int rc)
 {
 	co_scope s = CO_SCOPE_INIT;
 
@@ -65,7 +65,7 @@ static __attribute__((noinline)) int returns_early(int rc)
 }
 
 /* some way down the stack, so that whatever is called next lies above it */
-static __attribute__((noinline)) int calls_it(int rc)
+static ON_THE_STACK int calls_it(int rc)
 {
 	char room[4096];
 

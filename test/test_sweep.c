@@ -370,7 +370,7 @@ SWEEP(works, 2)
 
 static uintptr_t disguised;	/* not what LeakSanitizer takes for a pointer */
 
-static int holds_a_block(void *arg)
+static ON_THE_STACK int holds_a_block(void *arg)
 {
 	char *volatile block = malloc(100);
 	int rc;
