@@ -9,7 +9,6 @@
  * At the top of the stack lies its home (sched.h): what is needed only while it lives, and is not
  * needed to wake it. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "queue.h"
 
@@ -235,11 +234,7 @@ static void run(void *arg, void *value)
 	(void)value;
 	WHORL__FRAME_RECORD();
 	rc = co->home->fn(co->home->arg);
-	if (whorl__loop != co->loop) {
-		fprintf(stderr, "whorl: coroutine '%s' returned in a child of fork\n",
-			whorl__name(co));
-		abort();
-	}
+	whorl__stop_in_child(co->loop, whorl__name(co));
 	finish(co, rc);
 }
 

@@ -23,8 +23,8 @@
 
 enum { BUDGET = 64, SPIN = 1000000, CROWD = 256 };
 
-#define POLL_INTERVAL CO_US(50)		/* of running, on the real clock */
-#define WAKE_INTERVAL CO_US(100)		/* from the end of a wait to the next wake by a timer */
+#define POLL_INTERVAL CO_US(50)	 /* of running, on the real clock */
+#define WAKE_INTERVAL CO_US(100) /* from the end of a wait to the next wake by a timer */
 #define DEFAULT_GRACE CO_SEC(5)
 #define DEFAULT_WATCHDOG CO_SEC(10)
 
@@ -38,18 +38,44 @@ static pthread_mutex_t loops_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct co_loop *loops, *stuck_loops;
 static uint32_t last_serial;
 
-/* In the child of a fork the loops are the parent's: it is outside of them all, and may open its
- * own. Their descriptors are closed by an exec. */
-static void forget_loops(void)
+static void close_fds(struct co_loop *l)
 {
-	pthread_mutex_init(&loops_lock, NULL);
-	loops = stuck_loops = NULL;
+	close(l->epoll_fd);
+	if (l->timer_fd >= 0)
+		close(l->timer_fd);
+}
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&loops_lock);
+}
+
+static void in_parent(void)
+{
+	pthread_mutex_unlock(&loops_lock);
+}
+
+/* In the child of a fork the loops are the parent's. It is outside of them all, and has nothing by
+ * which it could reach what the parent waits with: closed here, an epoll set and a timerfd live on
+ * in the parent as they were. */
+static void in_child(void)
+{
+	struct co_loop *l;
+
+	while ((l = loops) != NULL) {
+		close_fds(l);
+		l->of_parent = true;
+		loops = l->next;
+		l->next = stuck_loops;
+		stuck_loops = l;
+	}
 	whorl__loop = NULL;
+	pthread_mutex_unlock(&loops_lock);
 }
 
 static void watch_forks(void)
 {
-	pthread_atfork(NULL, NULL, forget_loops);
+	pthread_atfork(before_fork, in_parent, in_child);
 }
 
 static void enlist(struct co_loop *l)
@@ -141,13 +167,6 @@ void whorl__free(struct co_loop *l, void *ptr, size_t size)
 }
 
 /* ----------------------------------------------------------------------------------------- open */
-
-static void close_fds(struct co_loop *l)
-{
-	close(l->epoll_fd);
-	if (l->timer_fd >= 0)
-		close(l->timer_fd);
-}
 
 static bool bad_options(const struct co_options *o)
 {
@@ -303,7 +322,7 @@ static void look_at_timers(struct co_loop *l)
 		co->tick = TICK_NEVER;
 		whorl__expire(co, wheel_expires(t));
 		whorl__arm(co);
-		wheel_advance(&l->wheel, wheel_now(&l->wheel));	/* what was armed in the past */
+		wheel_advance(&l->wheel, wheel_now(&l->wheel)); /* what was armed in the past */
 	}
 }
 
@@ -448,6 +467,8 @@ int co_loop_run_once(co_loop *l)
 		return -EINVAL;
 	if (whorl__loop)
 		return -EBUSY;
+	if (l->of_parent)
+		return -EPERM;
 	if (l->mail)
 		whorl__mailbox_awake(l->mail);
 	pass(l);
@@ -469,6 +490,8 @@ int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
 
 	if (!l)
 		return -EINVAL;
+	if (l->of_parent)
+		return -EPERM;
 	if (l->root.effective)
 		return -ECANCELED;
 	rc = whorl__spawn(l, &l->detached, &(struct spawn){ .fn = fn, .arg = arg, .site = SITE() },
@@ -480,7 +503,7 @@ int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
 
 int co_loop_fd(const co_loop *l)
 {
-	return l ? l->epoll_fd : -EINVAL;
+	return !l ? -EINVAL : l->of_parent ? -EPERM : l->epoll_fd;
 }
 
 co_ns co_loop_timeout(const co_loop *l)
@@ -489,7 +512,7 @@ co_ns co_loop_timeout(const co_loop *l)
 	struct co_loop *loop = (struct co_loop *)(uintptr_t)l;
 	co_ns next, now;
 
-	if (!l)
+	if (!l || l->of_parent)
 		return CO_FOREVER;
 	next = next_wake(loop);
 	if (next == CO_FOREVER || next <= l->now)
@@ -508,7 +531,7 @@ size_t co_loop_live(const co_loop *l)
 static void shut_down(struct co_loop *l, int err)
 {
 	l->shutting_down = true;
-	whorl__loop = l;	/* hooks may be called, and ask */
+	whorl__loop = l; /* hooks may be called, and ask */
 	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, err, NULL);
 	whorl__loop = NULL;
 	if (l->opt.grace != CO_FOREVER)
@@ -541,7 +564,7 @@ static void report_all(struct co_loop *l, enum co_report kind, const char *headl
 	}
 	if (shown < l->stats.live)
 		whorl__print(&t, "\n  and %zu more", l->stats.live - shown);
-	whorl__loop = l;	/* the hook is called inside */
+	whorl__loop = l; /* the hook is called inside */
 	whorl__report(l, kind, NULL, "%s", buf);
 	whorl__loop = NULL;
 }
@@ -551,7 +574,7 @@ static bool wait(struct co_loop *l)
 {
 	if (next_work(l) == CO_FOREVER && l->fd_waits == 0 && l->abroad == 0 && !l->shared)
 		return false;
-	whorl__poll(l, -1);	/* EINTR: look again */
+	whorl__poll(l, -1); /* EINTR: look again */
 	l->polled = l->woke = whorl__clock(l);
 	return true;
 }
@@ -609,7 +632,7 @@ static void close_mailbox(struct co_loop *l, bool stuck)
 {
 	whorl__mailbox_shut(l->mail);
 	whorl__loop = l;
-	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, 0, NULL);	/* nobody is spawned any more */
+	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, 0, NULL); /* nobody is spawned any more */
 	whorl__run_mail(l);
 	whorl__loop = NULL;
 	if (!stuck)
@@ -626,8 +649,8 @@ static void dispose(struct co_loop *l)
 	if (l->mail)
 		close_mailbox(l, stuck);
 	whorl__overflow_unwatch();
+	delist(l, stuck); /* first: a fork in between closes what is listed */
 	close_fds(l);
-	delist(l, stuck);
 	if (stuck)
 		return;
 	whorl__put_last_stack(l);
@@ -643,6 +666,8 @@ int co_loop_close(co_loop *l)
 		return -EINVAL;
 	if (whorl__loop)
 		return -EBUSY;
+	if (l->of_parent)
+		return -EPERM;
 	l->guest = false;
 	rc = run_to_the_end(l);
 	dispose(l);

@@ -21,6 +21,9 @@
  * `id`: either it finds 0 and goes, or the closing loop finds it counted and waits for the few
  * instructions that it needs.
  *
+ * Fork. The child closes each mailbox that is open, so that what comes there is refused, and wakes
+ * nobody in the parent.
+ *
  * A shared scope has its generation and its request in one word, so that a request can only be made
  * of the scope that was meant: once that is over the generation is another. A share in the list of
  * cancels is not used again before the loop has taken it out. */
@@ -89,13 +92,47 @@ static void add_shares(void)
 		atomic_store(&shares[share_chunks++], chunk);
 }
 
+/* ----------------------------------------------------------------------------------------- fork */
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void in_parent(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* The loops are the parent's, and so is what comes here for them. No mailbox that was open will be
+ * used again: old shares refer to it. */
+static void in_child(void)
+{
+	for (uint32_t i = 0; i < mailbox_chunks * PER_CHUNK; i++) {
+		struct mailbox *m = mailbox_at(i);
+
+		if (REMOTE_LOAD(&m->id) != 0)
+			close(m->event_fd);
+		REMOTE_STORE(&m->id, 0);
+		REMOTE_STORE(&m->callers, 0); /* on threads that are not here */
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, in_parent, in_child);
+}
+
 /* ------------------------------------------------------------------------------ the loop's side */
 
 struct mailbox *whorl__mailbox_open(void)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct mailbox *m;
 
+	pthread_once(&once, watch_forks);
 	if (fd < 0)
 		return NULL;
 	pthread_mutex_lock(&lock);
@@ -429,6 +466,7 @@ void whorl__run_mail(struct co_loop *l)
 		struct co_post_node *next = whorl__post_take(node);
 
 		node->fn(node);
+		whorl__stop_in_child(l, NULL);
 		node = next;
 	}
 }

@@ -196,6 +196,7 @@ static void say_report(void *arg)
 	}
 	l->current = NULL;
 	l->opt.on_report((enum co_report)s->kind, buf, s->site, l->opt.hook_ctx);
+	whorl__stop_in_child(l, NULL);
 	l->current = current;
 }
 
@@ -207,6 +208,16 @@ void whorl__report(struct co_loop *l, enum co_report kind, const void *site, con
 	va_start(s.args, format);
 	with_room(l, say_report, &s);
 	va_end(s.args);
+}
+
+void whorl__stop_in_child(const struct co_loop *l, const char *coroutine)
+{
+	if (WHORL__LIKELY(!l->of_parent))
+		return;
+	fprintf(stderr, "whorl: %s%s%s returned in a child of fork\n",
+		coroutine ? "coroutine '" : "a callback", coroutine ? coroutine : "",
+		coroutine ? "'" : "");
+	abort();
 }
 
 /* ------------------------------------------------------------------------------------- watchdog */

@@ -283,6 +283,7 @@ struct co_loop {
 	bool testing;			/* inside co_test_* */
 	bool idle;			/* a guest that waited: descriptors are to be looked at */
 	bool shutting_down, grace_over;
+	bool of_parent;			/* this is the child of a fork: nobody may run it */
 	struct run_queue ready;
 	struct whorl__fiber *on;	/* where run_once was called */
 	struct errand *errand;		/* what it is to do there for one on a small stack */
@@ -496,6 +497,9 @@ WHORL__HIDDEN int whorl__misuse(enum co_misuse kind, int rc, const void *site, c
 				...) __attribute__((format(printf, 4, 5)));
 WHORL__HIDDEN void whorl__report(struct co_loop *l, enum co_report kind, const void *site,
 				 const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* After a coroutine, or (NULL) a callback, that may have forked: if this is the child it ends, for it
+ * would do the parent's work once more. */
+WHORL__HIDDEN void whorl__stop_in_child(const struct co_loop *l, const char *coroutine);
 /* The watchdog: from its cancel to its end. */
 WHORL__HIDDEN void whorl__watch(struct co *co);
 WHORL__HIDDEN void whorl__unwatch(struct co *co);

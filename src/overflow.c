@@ -196,14 +196,24 @@ static void uninstall(void)
 		sigaction(SIGSEGV, &standard, NULL);
 }
 
-static void count_threads(bool more)
+static void take_lock(void)
 {
 	pthread_mutex_lock(&lock);
+}
+
+static void give_lock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static void count_threads(bool more)
+{
+	take_lock();
 	if (more && threads++ == 0)
 		install();
 	if (!more && --threads == 0)
 		uninstall();
-	pthread_mutex_unlock(&lock);
+	give_lock();
 }
 
 /* ---------------------------------------------------------------- alternate stack of the thread */
@@ -258,9 +268,12 @@ static void thread_ends(void *unused)
 	tear_down();
 }
 
+/* In the child of a fork the lock is free; the threads that are not there go on being counted, so
+ * the handler stays. */
 static void make_key(void)
 {
 	key_error = pthread_key_create(&at_thread_end, thread_ends);
+	pthread_atfork(take_lock, give_lock, give_lock);
 }
 
 /* dlclose of the library: nothing may point into it. Other threads' alternate stacks stay. */

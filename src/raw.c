@@ -54,12 +54,22 @@ static void tidy(void)
 	more = more && whorl__stack_pool_trim(&pool);
 }
 
-static void put_in_pool(const struct whorl__stack *stack)
+static void lock_pool(void)
 {
 	pthread_mutex_lock(&pool_lock);
+}
+
+static void unlock_pool(void)
+{
+	pthread_mutex_unlock(&pool_lock);
+}
+
+static void put_in_pool(const struct whorl__stack *stack)
+{
+	lock_pool();
 	whorl__stack_put(&pool, stack);
 	tidy();
-	pthread_mutex_unlock(&pool_lock);
+	unlock_pool();
 }
 
 static void give_up(void *of_thread)
@@ -71,16 +81,19 @@ static void give_up(void *of_thread)
 	*k = (struct kept){ .watched = false };
 }
 
-static void make_key(void)
+/* In the child of a fork the pool is whole and free: no thread that is not there has it half
+ * changed. */
+static void set_up(void)
 {
 	have_key = pthread_key_create(&ends, give_up) == 0;
+	pthread_atfork(lock_pool, unlock_pool, unlock_pool);
 }
 
 static bool may_keep(void)
 {
 	if (WHORL__LIKELY(kept.watched))
 		return true;
-	pthread_once(&once, make_key);
+	pthread_once(&once, set_up);
 	kept.watched = have_key && pthread_setspecific(ends, &kept) == 0;
 	return kept.watched;
 }
@@ -95,9 +108,10 @@ static int get_stack(const struct co_attr *attr, struct whorl__stack *out)
 		kept.stack.low = NULL;
 		return 0;
 	}
-	pthread_mutex_lock(&pool_lock);
+	pthread_once(&once, set_up);
+	lock_pool();
 	rc = whorl__stack_get(&pool, attr->stack_size, attr->flags, out);
-	pthread_mutex_unlock(&pool_lock);
+	unlock_pool();
 	return rc;
 }
 
@@ -118,9 +132,9 @@ __attribute__((destructor)) static void unload(void)
 	give_up(&kept);
 	if (have_key)
 		pthread_key_delete(ends);
-	pthread_mutex_lock(&pool_lock);
+	lock_pool();
 	whorl__stack_pool_fini(&pool);
-	pthread_mutex_unlock(&pool_lock);
+	unlock_pool();
 }
 
 static void run(void *arg, void *value)

@@ -48,10 +48,12 @@
  * Inside and outside. A thread is inside a runtime while co_run, co_loop_run_once or co_loop_close
  *   runs on it. Outside, calls that suspend give -EPERM. What is passed to another runtime than its
  *   own is misuse (CO_MISUSE_LOOP), -EXDEV.
- * Fork. In the child of fork(2) the thread is outside: the runtimes are the parent's, and only the
- *   parent's thread goes on with them. The child may run a runtime of its own, exec or exit; a
- *   coroutine that returns there ends the program. All descriptors of the library are closed on
- *   exec.
+ * Fork. In the child of fork(2) the runtimes are the parent's, and nothing that the child does
+ *   reaches them: it is outside of them, calls that suspend and those on a co_loop give -EPERM,
+ *   references are stale (-ESRCH), and their descriptors are closed in it. Also from within a
+ *   coroutine it may run runtimes of its own, exec or exit. A coroutine, or a function that the
+ *   loop called, that returns in the child ends it (abort(3)); scopes and groups that are open
+ *   there are not to be ended. All descriptors of the library are closed on exec.
  * Misuse. Calls a hook that by default ends the program: see enum co_misuse, where it is said what
  *   happens if the hook returns. Outside there is only the default.
  * Cost. O(1), and no allocation, unless something else is said.
