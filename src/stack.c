@@ -543,8 +543,11 @@ static bool remap(struct whorl__stack_pool *pool, struct whorl__slab *slab)
 	uint32_t first = slab->fresh > BATCH ? slab->fresh - BATCH : 0;
 	size_t each = stride(pool, slab->size_class), from = round_up(first * each, page_size());
 	size_t length = round_up(slab->fresh * each, page_size()) - from;
-	bool mapped = map_again(slab->base + from, length);
+	bool mapped;
 
+	if (madvise(slab->base + from, length, MADV_DONTNEED) < 0)
+		return false; /* locked memory would come back with the mapping */
+	mapped = map_again(slab->base + from, length);
 	if (madvise(slab->base + from, length, MADV_NOHUGEPAGE) < 0 && errno == ENOMEM && !mapped)
 		lose(pool, slab, slab->base + from, length);
 	if (!mapped)

@@ -26,16 +26,17 @@
 #define ASAN 0
 #endif
 
-static bool no_guards;
+/* What can be had: the best that the kernel has, or less. */
+static enum { ALL, NO_MADVISE, NO_GUARDS } guards;
 
 int madvise(void *at, size_t length, int advice)
 {
-	return no_guards ? -1 : (int)syscall(SYS_madvise, at, length, advice);
+	return guards != ALL ? -1 : (int)syscall(SYS_madvise, at, length, advice);
 }
 
 int mprotect(void *at, size_t length, int protection)
 {
-	return no_guards ? -1 : (int)syscall(SYS_mprotect, at, length, protection);
+	return guards == NO_GUARDS ? -1 : (int)syscall(SYS_mprotect, at, length, protection);
 }
 
 /* --------------------------------------------------------------------------------------- deaths */
@@ -130,19 +131,91 @@ static void overflow_by_frames(size_t n)
 
 START_TEST(k1_overflow_names_the_coroutine)
 {
-	struct death d = die(overflow_by_frames, 64);
-
-	expect_overflow(&d, "'deep'", 65536);
-}
-END_TEST
-
-START_TEST(k2_no_frame_up_to_64_kib_jumps_the_guard)
-{
-	for (size_t n = 16; n <= 65536 - 256; n += n < 4096 ? n : 3001) {
-		struct death d = die(overflow_by_frames, n);
+	for (guards = ALL; guards < NO_GUARDS; guards++) {
+		struct death d = die(overflow_by_frames, 64);
 
 		expect_overflow(&d, "'deep'", 65536);
 	}
+}
+END_TEST
+
+/* By alloca: of every page of a frame up to 64 KiB the last one touched may be the guard's first. */
+START_TEST(k2_no_frame_up_to_64_kib_jumps_the_guard)
+{
+	size_t step = suite_long() ? 509 : 3001;
+
+	for (guards = ALL; guards < NO_GUARDS; guards++)
+		for (size_t n = 16; n <= 65536 - 256; n += n < 4096 ? n : step) {
+			struct death d = die(overflow_by_frames, n);
+
+			expect_overflow(&d, "'deep'", 65536);
+		}
+}
+END_TEST
+
+/* One frame, in a function that nobody else calls. */
+#define LARGE_FRAME(size)                                                                          \
+	__attribute__((noinline)) static int frame_of_##size(void)                                 \
+	{                                                                                          \
+		volatile char frame[size];                                                         \
+                                                                                                   \
+		frame[0] = 1;                                                                      \
+		return frame[0];                                                                   \
+	}
+LARGE_FRAME(70000)
+LARGE_FRAME(100000)
+LARGE_FRAME(125000)
+
+static int (*const large_frames[])(void) = { frame_of_70000, frame_of_100000, frame_of_125000 };
+
+static void *enter_frame(void *which)
+{
+	return (void *)(intptr_t)large_frames[(size_t)(uintptr_t)which]();
+}
+
+static void overflow_by_one_frame(size_t which)
+{
+	run(enter_frame, (void *)which, "large", 0);
+}
+
+START_TEST(one_frame_larger_than_the_stack)
+{
+	for (guards = ALL; guards < NO_GUARDS; guards++)
+		for (size_t i = 0; i < sizeof(large_frames) / sizeof(large_frames[0]); i++) {
+			struct death d = die(overflow_by_one_frame, i);
+
+			expect_overflow(&d, "'large'", 65536);
+		}
+}
+END_TEST
+
+static int sink_in_coroutine(void *n)
+{
+	return co_sleep(1) + sink((size_t)(uintptr_t)n);
+}
+
+static int spawn_one(void *n)
+{
+	const struct co_attr attr = { .name = "spawned", .stack_size = 16384 };
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	return co_group_end(&g, co_spawn_with(&g, sink_in_coroutine, n, NULL, &attr));
+}
+
+static void overflow_in_runtime(size_t n)
+{
+	co_run(spawn_one, (void *)n, NULL, NULL);
+}
+
+START_TEST(a_spawned_one_is_named_too)
+{
+	for (guards = ALL; guards < NO_GUARDS; guards++)
+		for (size_t n = 16; n <= 65536 - 256; n *= 15) {
+			struct death d = die(overflow_in_runtime, n);
+
+			expect_overflow(&d, "'spawned'", 16384);
+		}
 }
 END_TEST
 
@@ -286,16 +359,46 @@ static void *write_below_and_suspend(void *n)
 
 static void overflow_without_guard(size_t n)
 {
-	no_guards = true;
+	guards = NO_GUARDS;
 	run(write_below_and_suspend, (void *)n, "blind", (size_t)256 << 10);
 }
 
 START_TEST(a_canary_is_seen_when_the_coroutine_stops)
 {
-	struct death d = die(overflow_without_guard, (size_t)280 << 10);
+	for (size_t n = 261; n < 320; n += 7) {
+		struct death d = die(overflow_without_guard, n << 10);
 
-	ck_assert_int_eq(d.signo, SIGABRT);
-	expect_said(&d, "'blind' (running) wrote below its stack of 262144 bytes");
+		ck_assert_int_eq(d.signo, SIGABRT);
+		expect_said(&d, "'blind' (running) wrote below its stack of 262144 bytes");
+		expect_said(&d, "test_overflow"); /* where it was created */
+	}
+}
+END_TEST
+
+/* It stands below its stack when it stops, though the canary is as it was. */
+static void *jump_and_suspend(void *n)
+{
+	volatile char *frame = alloca((size_t)(uintptr_t)n);
+
+	frame[0] = 1;
+	co_raw_suspend(NULL);
+	return (void *)(intptr_t)frame[0];
+}
+
+static void jump_the_canary(size_t n)
+{
+	guards = NO_GUARDS;
+	run(jump_and_suspend, (void *)n, "blind", (size_t)256 << 10);
+}
+
+START_TEST(who_stops_below_its_stack_is_seen)
+{
+	for (size_t n = 262; n < 320 && !ASAN; n += 7) {
+		struct death d = die(jump_the_canary, n << 10);
+
+		ck_assert_int_eq(d.signo, SIGABRT);
+		expect_said(&d, "'blind' (running) wrote below its stack of 262144 bytes");
+	}
 }
 END_TEST
 
@@ -304,7 +407,7 @@ START_TEST(a_canary_bears_a_nearly_full_stack)
 	struct co_attr attr = { .stack_size = (size_t)256 << 10 };
 	struct co_raw *co;
 
-	no_guards = true;
+	guards = NO_GUARDS;
 	ck_assert_int_eq(co_raw_create(&co, write_below_and_suspend, &attr), 0);
 	ck_assert_int_eq(co_raw_resume(co, (void *)(attr.stack_size - 8192), NULL), 1);
 	ck_assert_int_eq(co_raw_resume(co, NULL, NULL), 0);
@@ -344,16 +447,6 @@ static void *zero_below_and_end(void *n)
 static void zero_below(size_t n)
 {
 	overflow_small(zero_below_and_end, (void *)n);
-}
-
-/* A frame that jumps the poison and leaves it as it was. */
-static void *jump_and_suspend(void *n)
-{
-	volatile char *frame = alloca((size_t)(uintptr_t)n);
-
-	frame[0] = 1;
-	co_raw_suspend(NULL);
-	return (void *)(intptr_t)frame[0];
 }
 
 static void jump_below(size_t n)
@@ -601,11 +694,12 @@ START_TEST(an_alternate_stack_that_is_there_stays)
 END_TEST
 
 SUITE("overflow", k1_overflow_names_the_coroutine, k2_no_frame_up_to_64_kib_jumps_the_guard,
+      one_frame_larger_than_the_stack, a_spawned_one_is_named_too,
       the_message_gives_its_own_size_and_31_bytes_of_name, a_coroutine_may_have_no_name,
       a_generator_is_named_too, threads_have_alternate_stacks_of_their_own,
       other_faults_are_passed_on, a_canary_is_seen_when_the_coroutine_stops,
-      a_canary_bears_a_nearly_full_stack, small_stacks_are_looked_at_whenever_they_stop,
-      a_handler_that_is_there_stays, the_handler_goes_with_the_last_thread,
-      the_handler_goes_with_the_runtime, a_runtime_may_leave_sigsegv_alone,
-      sigsegv_is_left_alone_as_long_as_the_runtime_lives, two_runtimes_that_leave_sigsegv_alone,
-      an_alternate_stack_that_is_there_stays)
+      who_stops_below_its_stack_is_seen, a_canary_bears_a_nearly_full_stack,
+      small_stacks_are_looked_at_whenever_they_stop, a_handler_that_is_there_stays,
+      the_handler_goes_with_the_last_thread, the_handler_goes_with_the_runtime,
+      a_runtime_may_leave_sigsegv_alone, sigsegv_is_left_alone_as_long_as_the_runtime_lives,
+      two_runtimes_that_leave_sigsegv_alone, an_alternate_stack_that_is_there_stays)
