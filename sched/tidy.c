@@ -2,10 +2,10 @@
  *
  * Time is divided into periods of PERIOD. As many stacks and control blocks are kept as were in use
  * at one time in this period or the one before, a quarter more, and a few: so a load that comes and
- * goes within a period pays nothing, and what has been idle for one to two of them goes. Stacks are the pool's
- * affair (src/stack.c), rings of the run queue are made smaller in one go. It is done in steps of
- * some 100 us, one in each pass of the loop, so that nobody is late; a loop that waits is woken for
- * it.
+ * goes within a period pays nothing, and what has been idle for one to two of them goes. Stacks are
+ * the pool's affair (src/stack.c), rings of the run queue are made smaller in one go. It is done in
+ * steps of some 130 us, one in each pass of the loop, so that nobody is late; a loop that waits is
+ * woken for it.
  *
  * Control blocks can only go by the chunk. When there are too many, the free ones are sorted into
  * their chunks, and the chunks all of whose blocks are there are freed. What a stale reference
@@ -90,13 +90,16 @@ static void next_period(struct co_loop *l)
 	l->unswept = l->chunk_count;
 }
 
+/* True: there is more to do. */
 static bool step(struct co_loop *l)
 {
 	if (l->sorting)
 		sort(l);
 	else if (l->unswept > 0)
 		sweep(l);
-	return (whorl__stack_pool_trim(&l->stacks) | l->sorting) || l->unswept > 0;
+	else
+		return whorl__stack_pool_trim(&l->stacks);
+	return true;
 }
 
 /* Virtual time can wait for all of it. */

@@ -59,7 +59,7 @@
 #define COLOURS 16			       /* of a line each */
 #define POISON 0xa5
 #define RESERVE ((size_t)512 << 10) /* bytes: idle stacks of a class that stay warm in any case */
-enum { BATCH = 256 };		    /* stacks that lose their pages in one go: some 100 us */
+enum { BATCH = 256 };		    /* stacks that lose their pages in one go: some 130 us */
 #define COLD 0x80		    /* beside enum whorl__guard: idle, and has lost its pages */
 
 struct whorl__slab {	   /* at the beginning of its mapping */
