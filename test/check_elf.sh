@@ -1,11 +1,12 @@
 #!/bin/sh
 # What the loader and the kernel will make of the libraries and the program that are installed, as
-# readelf tells it: no executable stack (K6), no shadow stack (K4), landing pads (K5), nothing that is
-# writable and executable, at any time.
+# readelf tells it: no executable stack (K6), no shadow stack (K4), landing pads (K5), nothing that
+# is writable and executable, at any time.
 # shellcheck disable=SC2317  # try calls the functions
 set -eu
 srcdir=${srcdir:-.}
-: "${CC:=cc}" "${READELF:=readelf}" "${ARCH?the folder of src/arch}" "${libdir?where it is installed}"
+: "${CC:=cc}" "${READELF:=readelf}"
+: "${ARCH?the folder of src/arch}" "${libdir?of the installation}"
 # shellcheck source=test/tap.sh
 . "$srcdir/test/tap.sh"
 
