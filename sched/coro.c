@@ -270,8 +270,6 @@ static void make_home(struct co *co, struct group *g, const struct spawn *what, 
 static void co_init(struct co *co, struct group *g, const struct spawn *what,
 		    const struct co_attr *attr)
 {
-	struct whorl__stack stack = co->fiber.stack;
-
 	co->gen++;
 	co->gen += co->gen == 0;
 	co->tick = TICK_NEVER;
@@ -283,7 +281,7 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what,
 	co->keep = co->was_cancelled = co->stormed = false;
 	co->streak = co->checkpoints = co->ignored = co->depth = co->mutexes = 0;
 	make_home(co, g, what, attr->name);
-	whorl__fiber_init(&co->fiber, &stack, HOME_SIZE, attr->flags, run, co);
+	whorl__fiber_init(&co->fiber, co->home, attr->flags, run, co);
 	co->fiber.name = co->home->name;
 	co->fiber.site = what->site;
 	co->on = &co->fiber;

@@ -165,18 +165,17 @@ static inline struct whorl__fiber *whorl__fiber_running(void)
 	return WHORL__LIKELY(f != NULL) ? f : whorl__fiber_adopt();
 }
 
-/* `entry` runs on the fiber's stack at the first switch to it and gets `arg` and that switch's
- * value; it never returns (it ends with whorl__fiber_exit). The `record` bytes below the stack's
- * top (a multiple of 16) stay the owner's; *f may lie there. Of `flags`, CO_KEEP_* are honoured.
- * name and site are set to NULL: the owner's to fill. The thread that does this is the one that may
+/* `entry` runs on f->stack, which the owner has filled in, at the first switch to it and gets `arg`
+ * and that switch's value; it never returns (it ends with whorl__fiber_exit). What lies above `base`
+ * (a multiple of 16) stays the owner's; *f may lie there. Of `flags`, CO_KEEP_* are honoured. name
+ * and site are set to NULL: the owner's to fill. The thread that does this is the one that may
  * switch to the fiber: whorl__fiber_current is set from then on. */
 typedef void whorl__entry_fn(void *arg, void *value);
 /* In each function between whorl__fiber_start and the user's: has the compiler make a frame record,
  * so that who follows frame pointers gets from the user's frames to the 0 in which they end. */
 #define WHORL__FRAME_RECORD() __asm__ volatile("" : : "r"(__builtin_frame_address(0)))
-WHORL__HIDDEN void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack,
-				     size_t record, unsigned flags, whorl__entry_fn *entry,
-				     void *arg);
+WHORL__HIDDEN void whorl__fiber_init(struct whorl__fiber *f, void *base, unsigned flags,
+				     whorl__entry_fn *entry, void *arg);
 
 /* The assembly stub: stores the state of the caller in *from, takes up `to`, and returns `value`
  * there. The second name is the same code for callers that return an int, so that they too can end

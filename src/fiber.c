@@ -45,25 +45,28 @@ struct whorl__fiber *whorl__fiber_adopt(void)
 
 /* ---------------------------------------------------------------------------------------- begin */
 
-/* Cuts `size` bytes off the stack below *base. */
-static void *carve(char **base, size_t size)
+/* Cuts `size` bytes off the stack below *end. */
+static void *carve(char **end, size_t size)
 {
-	return *base -= (size + 15) & ~(size_t)15;
+	return *end -= (size + 15) & ~(size_t)15;
 }
 
-void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack, size_t record,
-		       unsigned flags, whorl__entry_fn *entry, void *arg)
+void whorl__fiber_init(struct whorl__fiber *f, void *base, unsigned flags, whorl__entry_fn *entry,
+		       void *arg)
 {
-	char *base = whorl__stack_top(stack) - record;
+	char *end = base;
 
 	flags &= CO_KEEP_FPENV | CO_KEEP_CXX_EH;
 	flags |= whorl__fiber_running()->flags & WHORL__FIBER_SANITIZED;
-	if (stack->guard >= WHORL__GUARD_CANARY)
+	if (f->stack.guard >= WHORL__GUARD_CANARY)
 		flags |= WHORL__FIBER_CANARY;
-	*f = (struct whorl__fiber){ .flags = flags };
-	f->stack = *stack;
-	if ((flags & ~WHORL__FIBER_CANARY) != 0) {
-		f->env = carve(&base, sizeof(*f->env));
+	f->flags = flags;
+	f->resumer = NULL;
+	f->name = NULL;
+	f->site = NULL;
+	f->env = NULL;
+	if (WHORL__UNLIKELY((flags & ~WHORL__FIBER_CANARY) != 0)) {
+		f->env = carve(&end, sizeof(*f->env));
 		*f->env = (struct whorl__env){ 0 };
 		whorl__fpenv_read(&f->env->fp);
 	}
@@ -71,7 +74,7 @@ void whorl__fiber_init(struct whorl__fiber *f, const struct whorl__stack *stack,
 		entry = whorl__seen_begin(&f->env->seen, f, entry, arg);
 		arg = &f->env->seen;
 	}
-	f->sp = whorl__frame_make(base, entry, arg);
+	f->sp = whorl__frame_make(end, entry, arg);
 }
 
 /* --------------------------------------------------------------------------------------- switch */

@@ -165,7 +165,8 @@ int co_raw_create(struct co_raw **out, co_raw_fn *fn, const struct co_attr *attr
 		return rc;
 	}
 	co = (struct co_raw *)(void *)(whorl__stack_top(&stack) - RECORD);
-	whorl__fiber_init(&co->fiber, &stack, RECORD, attr->flags, run, co);
+	co->fiber.stack = stack;
+	whorl__fiber_init(&co->fiber, co, attr->flags, run, co);
 	co->fiber.site = __builtin_return_address(0);
 	co->fiber.name = co->name;
 	whorl__copy_name(co->name, attr->name);
