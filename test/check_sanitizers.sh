@@ -65,6 +65,10 @@ examine() {
 		with="$how, lib${library##*/lib}"
 		try "$with: a program is built" build "$@"
 		try "$with: no report where no fault is" silent "$dir/user" clean
+		case $how in
+		*ASan) try "$with: nor with variables in frames" \
+			silent env ASAN_OPTIONS= "$dir/user" clean ;;
+		esac
 		try "$with: nor at exit in mid-run" silent "$dir/user" exits
 		for bug in $bugs; do
 			try "$with: ${bug%%=*}" reports "${bug#*=}" "$dir/user" "${bug%%=*}"
@@ -83,7 +87,7 @@ try 'make install' install_it
 		clang -fsanitize=address -fsanitize-address-use-after-return=always
 }
 for compiler in gcc clang; do
-	examine "$compiler, TSan" race=data.race -- $compiler -fsanitize=thread
+	examine "$compiler, TSan" race=data.race race=by.name -- $compiler -fsanitize=thread
 	examine "$compiler, UBSan" add=signed.integer.overflow -- \
 		$compiler -fsanitize=undefined -fno-sanitize-recover=all
 done

@@ -31,9 +31,10 @@ static __attribute__((noinline)) void look_at(volatile void *p)
 
 static void *run(void *fn)
 {
+	struct co_options opt = { .attr.name = "by name" };
 	int exit_code = -1;
 
-	MUST(co_run(*(co_fn **)fn, NULL, NULL, &exit_code) == 0);
+	MUST(co_run(*(co_fn **)fn, NULL, &opt, &exit_code) == 0);
 	MUST(exit_code == 0);
 	return NULL;
 }
