@@ -4,8 +4,8 @@
  * whatever reason, is off the count in that moment (leave), so the next to come counts right. */
 #include "line.h"
 
-_Static_assert(sizeof(co_event) == 4 * sizeof(uintptr_t), "part of the interface");
-_Static_assert(sizeof(co_barrier) == 6 * sizeof(uintptr_t), "part of the interface");
+SIZED(co_event, 4);
+SIZED(co_barrier, 6);
 
 /* ---------------------------------------------------------------------------------------- event */
 

@@ -7,7 +7,7 @@
  * so that children of a group whose frame is gone still have where to report. */
 #include "sched.h"
 
-_Static_assert(sizeof(co_group) == 24 * sizeof(uintptr_t), "part of the interface");
+SIZED(co_group, 24);
 
 enum { KEPT_ERRORS = 4 };
 
@@ -78,12 +78,12 @@ static bool has_place(const struct group *g)
 	return g->limit <= 0 || g->running + g->held < (size_t)g->limit;
 }
 
-static void give_back(struct group *g, uintptr_t gen);
+static void give_back(struct group *g, uint64_t gen);
 
 static void hold_place(struct co *co, struct group *g)
 {
 	struct group *old = co->admitted;
-	uintptr_t old_gen = co->admitted_gen;
+	uint64_t old_gen = co->admitted_gen;
 
 	g->held++;
 	co->admitted = g;
@@ -105,7 +105,7 @@ static void grant_places(struct group *g)
 	}
 }
 
-static void give_back(struct group *g, uintptr_t gen)
+static void give_back(struct group *g, uint64_t gen)
 {
 	if (g && g->node && g->node->gen == gen) {
 		g->held--;

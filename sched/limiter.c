@@ -11,10 +11,9 @@
  * taken them; and whenever one leaves the line, for whatever reason, the first gets its deadline
  * (let_up). While somebody waits the bucket is not full, so a loop that is late loses no token. */
 #include "line.h"
+#include "wide.h"
 
-_Static_assert(sizeof(co_limiter) == 8 * sizeof(uintptr_t), "part of the interface");
-
-__extension__ typedef unsigned __int128 wide;
+SIZED(co_limiter, 8);
 
 int co_limiter_init(co_limiter *l, uint64_t n, co_ns per, uint64_t burst)
 {
@@ -25,45 +24,46 @@ int co_limiter_init(co_limiter *l, uint64_t n, co_ns per, uint64_t burst)
 }
 
 /* What flows in during this time, in parts of a token: also n-ths of a nanosecond. */
-static wide flow(const co_limiter *l, co_ns time)
+static struct wide flow(const co_limiter *l, co_ns time)
 {
-	return time > 0 ? (wide)(uint64_t)time * l->n_ : 0;
+	return wide_product(time > 0 ? (uint64_t)time : 0, l->n_);
 }
 
-static wide cost(const co_limiter *l, uint64_t n)
+static struct wide cost(const co_limiter *l, uint64_t n)
 {
-	return (wide)n * (uint64_t)l->per_;
+	return wide_product(n, (uint64_t)l->per_);
 }
 
-static wide full(const co_limiter *l)
+static struct wide full(const co_limiter *l)
 {
-	return (wide)l->full_[1] << 64 | l->full_[0];
+	return (struct wide){ l->full_[0], l->full_[1] };
 }
 
-static void set_full(co_limiter *l, wide at)
+static void set_full(co_limiter *l, struct wide at)
 {
-	l->full_[0] = (uint64_t)at;
-	l->full_[1] = (uint64_t)(at >> 64);
+	l->full_[0] = at.low;
+	l->full_[1] = at.high;
 }
 
 /* From when on n tokens are there; while somebody waits that is not long ago. */
 static co_ns ready_at(const co_limiter *l, uint64_t n)
 {
-	wide at = full(l), before = cost(l, l->burst_ - n);
+	struct wide at = full(l), before = cost(l, l->burst_ - n), one = { 1, 0 };
+	uint64_t whole;
 
-	if (at <= before)
+	if (!wide_less(before, at))
 		return 0;
-	at = (at - before - 1) / l->n_ + 1;
-	return at < CO_FOREVER ? (co_ns)at : CO_FOREVER;
+	whole = wide_quotient(wide_difference(wide_difference(at, before), one), l->n_);
+	return whole < (uint64_t)CO_FOREVER ? (co_ns)whole + 1 : CO_FOREVER;
 }
 
 static bool try_take(co_limiter *l, uint64_t n, co_ns now)
 {
-	wide at = flow(l, now);
+	struct wide at = flow(l, now), fullest = full(l);
 
-	if (anybody_in(&l->line_) || full(l) > at + cost(l, l->burst_ - n))
+	if (anybody_in(&l->line_) || wide_less(wide_sum(at, cost(l, l->burst_ - n)), fullest))
 		return false;
-	set_full(l, (full(l) > at ? full(l) : at) + cost(l, n));
+	set_full(l, wide_sum(wide_less(at, fullest) ? fullest : at, cost(l, n)));
 	return true;
 }
 
@@ -82,7 +82,7 @@ static void leave(struct co *co, int result)
 	co_limiter *l = co->wait.waiter.item;
 
 	if (result == 0)
-		set_full(l, full(l) + cost(l, co->wait.n));
+		set_full(l, wide_sum(full(l), cost(l, co->wait.n)));
 	let_up(l);
 }
 

@@ -9,8 +9,8 @@
  * comes back with the mutex. A cancel that comes then meets the next cancellation point. */
 #include "line.h"
 
-_Static_assert(sizeof(co_mutex) == 6 * sizeof(uintptr_t), "part of the interface");
-_Static_assert(sizeof(co_cond) == 4 * sizeof(uintptr_t), "part of the interface");
+SIZED(co_mutex, 6);
+SIZED(co_cond, 4);
 
 /* ---------------------------------------------------------------------------------------- mutex */
 

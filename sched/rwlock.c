@@ -5,7 +5,7 @@
  * So the first in line never could come in, and nobody else does before it. */
 #include "line.h"
 
-_Static_assert(sizeof(co_rwlock) == 8 * sizeof(uintptr_t), "part of the interface");
+SIZED(co_rwlock, 8);
 
 enum { READ, WRITE }; /* what a waiter wants: its n */
 

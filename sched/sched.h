@@ -42,6 +42,12 @@
 struct caller {
 	const void *frame, *site;
 };
+/* The size of a user's object, a part of the interface: that many words of 64 bits; where a word is
+ * shorter, no more. */
+#define SIZED(type, words)							\
+	_Static_assert(UINTPTR_MAX > UINT32_MAX ? sizeof(type) == (words) * 8	\
+						: sizeof(type) <= (words) * 8,	\
+		       "part of the interface")
 #define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 /* ------------------------------------------------------------------------------------------- lists
@@ -158,7 +164,7 @@ struct node {
 	struct group *group;		/* of a group's scope: its children */
 	const void *user;		/* the user's object; NULL: a root */
 	struct share *share;		/* if it was shared */
-	uintptr_t gen;			/* unique among all scopes of the loop; 0: free */
+	uint64_t gen;			/* unique among all scopes of the loop; 0: free */
 	const void *site;		/* where it was begun */
 	co_ns deadline;			/* CO_FOREVER: none */
 	uint64_t nearest;		/* least scope_tick of this and the coroutine's outer
@@ -225,7 +231,7 @@ struct co {
 					 * */
 	struct group *admitted;		/* holds a place there for its next spawn, if it still is
 					 * the group with */
-	uintptr_t admitted_gen;		/* this generation */
+	uint64_t admitted_gen;		/* this generation */
 	void *local;
 	uint32_t index, gen;		/* its reference */
 	int exit;
@@ -295,7 +301,7 @@ struct co_loop {
 	struct co_options opt;
 	char name[32];			/* opt.attr.name */
 	uint32_t serial;		/* tells loops apart in references */
-	uintptr_t next_gen;		/* of scopes */
+	uint64_t next_gen;		/* of scopes */
 	struct group detached;		/* its node is `root` */
 	struct node root;
 	struct co *settler;		/* in co_test_*: woken when nothing else can run */

@@ -22,7 +22,7 @@ enum { PRESET = 0x5c01, OPEN, CLOSED, REFUSED, NO_MEMORY };
 /* co_scope.bits_ */
 enum { BIT_SHIELD = 1, BIT_OUTER = 2, BIT_CAUGHT = 4, BIT_RELATIVE = 8, BIT_ABSOLUTE = 16 };
 
-_Static_assert(sizeof(co_scope) == 8 * sizeof(uintptr_t), "part of the interface");
+SIZED(co_scope, 8);
 
 /* ----------------------------------------------------------------------------- nodes and memory */
 

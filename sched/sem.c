@@ -5,7 +5,7 @@
  * than the first in line wants, and what is free belongs to nobody before its turn. */
 #include "line.h"
 
-_Static_assert(sizeof(co_sem) == 6 * sizeof(uintptr_t), "part of the interface");
+SIZED(co_sem, 6);
 
 void co_sem_init(co_sem *s, uint32_t permits)
 {

@@ -6,7 +6,7 @@
  * taken none. */
 #include "line.h"
 
-_Static_assert(sizeof(co_ticker) == 6 * sizeof(uintptr_t), "part of the interface");
+SIZED(co_ticker, 6);
 
 int co_ticker_init(co_ticker *t, co_ns first_abs, co_ns period, enum co_tick_mode mode)
 {

@@ -388,8 +388,8 @@ END_TEST
 
 /* ------------------------------------------------------------------------------- long waits */
 
-#define MINUTES(n) CO_SEC(60 * INT64_C(n))
-#define DAYS(n) MINUTES(1440 * INT64_C(n))
+#define MINUTES(n) CO_SEC(60 * (n))
+#define DAYS(n) MINUTES(1440 * (n))
 
 #define BIT(n) (INT64_C(1) << (n))
 

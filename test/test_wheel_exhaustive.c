@@ -68,7 +68,7 @@ static uint64_t hash_world(void)
 	_Static_assert(sizeof(u.word) == sizeof(u), "no byte is left out");
 	for (size_t i = 0; i < sizeof(u.word) / sizeof(u.word[0]); i++)
 		if (u.word[i] != 0) {
-			h = (h ^ (u.word[i] + (i << 56))) * UINT64_C(0x9e3779b97f4a7c15);
+			h = (h ^ (u.word[i] + ((uint64_t)i << 56))) * UINT64_C(0x9e3779b97f4a7c15);
 			h ^= h >> 32;
 		}
 	h *= UINT64_C(0xbf58476d1ce4e5b9);

@@ -351,7 +351,7 @@ typedef struct co_scope {
 	uint8_t bits_;
 	uint32_t loop_;			/* where it was begun: the runtime, */
 	void *node_;			/* the place in its tree, */
-	uintptr_t gen_;			/* and who has had that place since */
+	uint64_t gen_;			/* and who has had that place since */
 	co_ns preset_;			/* deadline set before begin */
 	const void *site_;		/* of the cause */
 	int err_;
