@@ -10,6 +10,7 @@ import gdb
 
 SWITCHES = 40
 
+
 def numbered(register, first, last):
     return "".join(register.format(n) + " " for n in range(first, last + 1))
 
@@ -17,6 +18,9 @@ def numbered(register, first, last):
 # Of each CPU, as gdb's expressions: at the first instruction of the switch its first two arguments;
 # the registers that are preserved; of these, what may be frame pointers.
 CPUS = {
+    "armv7": ("$r0", "$r1",
+              numbered("$r{}", 4, 11) + numbered("$d{}.u64", 8, 15), "$r7 $r11"),
+    "i386": ("*(long *)($esp + 4)", "*(long *)($esp + 8)", "$ebx $esi $edi $ebp", "$ebp"),
     "i386:x86-64": ("$rdi", "$rsi", "$rbx $rbp $r12 $r13 $r14 $r15", "$rbp"),
     "aarch64": ("$x0", "$x1",
                 numbered("$x{}", 19, 29) + numbered("$v{}.d.u[0]", 8, 15), "$x29"),

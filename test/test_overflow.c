@@ -454,19 +454,21 @@ static void jump_below(size_t n)
 	overflow_small(jump_and_suspend, (void *)n);
 }
 
-__attribute__((noinline)) static int descend(int depth)
+__attribute__((noinline)) static int descend(uintptr_t end)
 {
-	return depth == 0 ? (int)(intptr_t)co_raw_suspend(NULL) : descend(depth - 1) + (int)endless;
+	return (uintptr_t)__builtin_frame_address(0) <= end
+		       ? (int)(intptr_t)co_raw_suspend(NULL)
+		       : descend(end) + (int)endless;
 }
 
-static void *recurse_and_suspend(void *depth)
+static void *recurse_and_suspend(void *n)
 {
-	return (void *)(intptr_t)descend((int)(intptr_t)depth);
+	return (void *)(intptr_t)descend((uintptr_t)__builtin_frame_address(0) - (uintptr_t)n);
 }
 
-static void recurse_below(size_t depth)
+static void recurse_below(size_t n)
 {
-	overflow_small(recurse_and_suspend, (void *)depth);
+	overflow_small(recurse_and_suspend, (void *)n);
 }
 
 static int emit_from_below(co_gen *gen, void *n)
@@ -512,7 +514,7 @@ START_TEST(small_stacks_are_looked_at_whenever_they_stop)
 	} ways[] = {
 		{ write_below, 2048 },	 { write_below, 3000 }, { zero_below, 2048 },
 		{ zero_below, 2500 },	 { jump_below, 2048 },	{ jump_below, 3000 },
-		{ recurse_below, 200 },	 { emit_below, 2048 },	{ spawned_below, 2048 },
+		{ recurse_below, 2500 }, { emit_below, 2048 },	{ spawned_below, 2048 },
 		{ spawned_below, 3000 },
 	};
 
