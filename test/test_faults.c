@@ -12,6 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "direct_mmap.h"
 #include "ends.h"
 
 enum fault { NO_FAULT, FAULT_ALLOC, FAULT_MMAP, FAULT_MADVISE, FAULT_MPROTECT, FAULT_TIMERFD, FAULT_KINDS };
@@ -35,7 +36,7 @@ void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
-	return (void *)syscall(SYS_mmap, addr, length, prot, flags, fd, offset);
+	return direct_mmap(addr, length, prot, flags, fd, offset);
 }
 
 int madvise(void *addr, size_t length, int advice)

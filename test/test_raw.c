@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <whorl/coro.h>
 
+#include "direct_mmap.h"
 #include "suite.h"
 
 static void *number(intptr_t n)
@@ -570,17 +571,13 @@ static bool fails(void)
 
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
-	long rc;
+	void *map;
 
 	if (fails())
 		return MAP_FAILED;
-#ifdef SYS_mmap2
-	rc = syscall(SYS_mmap2, at, length, protection, flags, fd, offset >> 12);
-#else
-	rc = syscall(SYS_mmap, at, length, protection, flags, fd, offset);
-#endif
-	live_maps += rc != -1;
-	return (void *)rc;
+	map = direct_mmap(at, length, protection, flags, fd, offset);
+	live_maps += map != MAP_FAILED;
+	return map;
 }
 
 /* With _FILE_OFFSET_BITS that one is mmap64, and in a static program libc calls this one. */
