@@ -9,13 +9,16 @@
 static void *test_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset);
 static int test_madvise(void *at, size_t length, int advice);
 static int test_mprotect(void *at, size_t length, int protection);
+static long test_sysconf(int name);
 #define mmap test_mmap
 #define madvise test_madvise
 #define mprotect test_mprotect
+#define sysconf test_sysconf
 #include "../src/stack.c"
 #undef mmap
 #undef madvise
 #undef mprotect
+#undef sysconf
 
 #include "suite.h"
 
@@ -25,6 +28,7 @@ static int calls_left = -1; /* before one fails; negative: none does */
 static bool fail_all_after;
 static bool holes; /* what is mapped over something else is unmapped, and then refused */
 static int advice_in_vain = -1; /* >= 0: MADV_GUARD_INSTALL does nothing and gives this errno */
+static size_t large_pages;	/* bytes; 0: pages are what they are here */
 
 static bool fails(void)
 {
@@ -40,18 +44,36 @@ static bool fails(void)
 	return true;
 }
 
+/* A kernel takes nothing else, or takes more of the stack than it was given. */
+static void are_pages(const void *at, size_t length)
+{
+	ck_assert_uint_eq((uintptr_t)at % page_size(), 0);
+	ck_assert_uint_eq(length % page_size(), 0);
+}
+
 static void *test_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
-	if (holes && (flags & MAP_FIXED) != 0) {
+	bool there = (flags & MAP_FIXED) != 0;
+	char *map;
+
+	if (there)
+		are_pages(at, length);
+	if (holes && there) {
 		munmap(at, length);
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
-	return fails() ? MAP_FAILED : mmap(at, length, protection, flags, fd, offset);
+	if (fails())
+		return MAP_FAILED;
+	map = mmap(at, length + (there ? 0 : large_pages), protection, flags, fd, offset);
+	if (there || large_pages == 0 || map == MAP_FAILED)
+		return map;
+	return map + (large_pages - (uintptr_t)map % large_pages);
 }
 
 static int test_madvise(void *at, size_t length, int advice)
 {
+	are_pages(at, length);
 	if (advice == MADV_GUARD_INSTALL && advice_in_vain >= 0) {
 		errno = advice_in_vain;
 		return errno == 0 ? 0 : -1;
@@ -61,7 +83,13 @@ static int test_madvise(void *at, size_t length, int advice)
 
 static int test_mprotect(void *at, size_t length, int protection)
 {
+	are_pages(at, length);
 	return fails() ? -1 : mprotect(at, length, protection);
+}
+
+static long test_sysconf(int name)
+{
+	return name == _SC_PAGESIZE && large_pages != 0 ? (long)large_pages : sysconf(name);
 }
 
 /* The end of what belongs to a stack with a guard. */
@@ -762,12 +790,11 @@ static void count_all(size_t lives)
 	ck_assert_uint_eq(warm, pool.warm);
 }
 
-START_TEST(whatever_comes_nothing_is_lost)
+static void live_at_random(long rounds)
 {
 	static const size_t sizes[] = { 1024, 4096, 16384, 65536 };
 	uint64_t seed = suite_seed();
 	size_t n = 0, target = LIVE;
-	long rounds = suite_long() ? 2000000 : 60000;
 
 	for (long round = 0; round < rounds; round++) {
 		uint64_t dice = suite_random(&seed);
@@ -801,6 +828,48 @@ START_TEST(whatever_comes_nothing_is_lost)
 	}
 	count_all(0);
 	whorl__stack_pool_fini(&pool);
+}
+
+START_TEST(whatever_comes_nothing_is_lost)
+{
+	live_at_random(suite_long() ? 2000000 : 60000);
+}
+END_TEST
+
+/* ---------------------------------------------------------------------------------- larger pages */
+
+/* Kernels of ppc64le, aarch64, mips64el have them. */
+static void live_with_pages_of(size_t bytes)
+{
+	large_pages = bytes;
+	for (size_t size = LEAST; size <= (size_t)1 << 20; size *= 2) {
+		struct whorl__stack a = get(size), b = get(size), small = get_small(size);
+
+		expect_guard(&a, best_guard());
+		expect_guard(&b, best_guard());
+		ck_assert_ptr_eq(b.low, a.low + stride(&pool, a.slab->size_class));
+		ck_assert_uint_eq(a.slab->length % bytes, 0);
+		ck_assert_uint_eq(whorl__stack_used(&b, RECORD), 0);
+		b.low[0] = small.low[0] = 1;
+		ck_assert_uint_eq(whorl__stack_used(&b, RECORD), b.size);
+		ck_assert_uint_eq(whorl__stack_used(&small, RECORD), small.size);
+		whorl__stack_put(&pool, &a);
+		ck_assert_ptr_eq(get(size).low, a.low);
+	}
+	whorl__stack_pool_fini(&pool);
+	ck_assert_uint_eq(pool.mapped, 0);
+	live_at_random(suite_long() ? 1000000 : 20000);
+}
+
+START_TEST(pages_of_16_kib)
+{
+	live_with_pages_of(16384);
+}
+END_TEST
+
+START_TEST(pages_of_64_kib)
+{
+	live_with_pages_of(65536);
 }
 END_TEST
 
@@ -888,6 +957,6 @@ SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_wha
       two_periods_after_the_peak_memory_goes_back, what_is_in_use_stays_and_so_do_guards,
       a_peak_that_comes_again_costs_no_system_call, who_is_interrupted_goes_on_later,
       small_stacks_have_their_poison_again, memory_that_the_system_does_not_take,
-      a_slab_with_a_hole_is_used_no_more, whatever_comes_nothing_is_lost,
+      a_slab_with_a_hole_is_used_no_more, whatever_comes_nothing_is_lost, pages_of_16_kib, pages_of_64_kib,
       used_is_the_lowest_byte_ever_written, nth_system_call_fails,
       all_system_calls_from_the_nth_fail, without_room_for_a_large_slab_a_small_one_will_do)
