@@ -26,6 +26,8 @@ CPUS = {
                 numbered("$x{}", 19, 29) + numbered("$v{}.d.u[0]", 8, 15), "$x29"),
     "riscv:rv64": ("$a0", "$a1",
                    "$fp " + numbered("$s{}", 1, 11) + numbered("$fs{}.double", 0, 11), "$fp"),
+    # Not f8-f15, of which gdb loses sight in the frames of callers.
+    "s390:64-bit": ("$r2", "$r3", numbered("$r{}", 6, 13), "$r11"),
 }
 
 

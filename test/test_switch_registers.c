@@ -40,7 +40,7 @@ static void resume(void)
 
 static void switch_and_compare(void (*how)(void))
 {
-	unsigned char in[REGISTERS_MAX] = { 0 }, out[REGISTERS_MAX] = { 0 };
+	_Alignas(16) unsigned char in[REGISTERS_MAX] = { 0 }, out[REGISTERS_MAX] = { 0 };
 
 	for (uint32_t i = 0; i < registers_size; i += 8)
 		memcpy(&in[i], &(uint64_t){ suite_random(&seed) }, 8);
