@@ -24,6 +24,9 @@ CPUS = {
     "i386:x86-64": ("$rdi", "$rsi", "$rbx $rbp $r12 $r13 $r14 $r15", "$rbp"),
     "aarch64": ("$x0", "$x1",
                 numbered("$x{}", 19, 29) + numbered("$v{}.d.u[0]", 8, 15), "$x29"),
+    "powerpc:common64": ("$r3", "$r4",
+                         "$r2 " + numbered("$r{}", 14, 31) + numbered("$f{}", 14, 31) +
+                         numbered("$vr{}.v4_int32[0]", 20, 31), "$r31"),
     "riscv:rv64": ("$a0", "$a1",
                    "$fp " + numbered("$s{}", 1, 11) + numbered("$fs{}.double", 0, 11), "$fp"),
     # Not f8-f15, of which gdb loses sight in the frames of callers.
