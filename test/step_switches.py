@@ -24,6 +24,8 @@ CPUS = {
     "i386:x86-64": ("$rdi", "$rsi", "$rbx $rbp $r12 $r13 $r14 $r15", "$rbp"),
     "aarch64": ("$x0", "$x1",
                 numbered("$x{}", 19, 29) + numbered("$v{}.d.u[0]", 8, 15), "$x29"),
+    "mips:isa64r2": ("$a0", "$a1",
+                     numbered("$s{}", 0, 8) + "$gp " + numbered("$f{}", 24, 31), "$s8"),
     "powerpc:common64": ("$r3", "$r4",
                          "$r2 " + numbered("$r{}", 14, 31) + numbered("$f{}", 14, 31) +
                          numbered("$vr{}.v4_int32[0]", 20, 31), "$r31"),
