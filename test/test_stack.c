@@ -541,14 +541,12 @@ END_TEST
 
 static size_t resident(const struct whorl__slab *slab)
 {
-	size_t pages = slab->length / page_size(), n = 0;
-	unsigned char *flags = malloc(pages);
+	unsigned char flags;
+	size_t n = 0;
 
-	ck_assert_ptr_nonnull(flags);
-	ck_assert_int_eq(mincore((char *)(uintptr_t)slab, slab->length, flags), 0);
-	for (size_t i = 0; i < pages; i++)
-		n += flags[i] & 1;
-	free(flags);
+	/* One by one: qemu refuses an area with guards. */
+	for (size_t i = 0; i < slab->length; i += page_size())
+		n += mincore((char *)(uintptr_t)slab + i, 1, &flags) == 0 && (flags & 1) != 0;
 	return n;
 }
 
@@ -718,8 +716,19 @@ START_TEST(memory_that_the_system_does_not_take)
 }
 END_TEST
 
+/* Some emulators take any advice. */
+static bool advice_on_nothing_is_refused(void)
+{
+	char *nothing = mmap(NULL, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(nothing, page_size());
+	return madvise(nothing, page_size(), MADV_NOHUGEPAGE) < 0 && errno == ENOMEM;
+}
+
 START_TEST(a_slab_with_a_hole_is_used_no_more)
 {
+	if (!advice_on_nothing_is_refused())
+		return;
 	burst(0, 0, 0);
 	for (int period = 0; period < 2; period++)
 		whorl__stack_pool_next_period(&pool);
@@ -842,7 +851,7 @@ END_TEST
 static void live_with_pages_of(size_t bytes)
 {
 	large_pages = bytes;
-	for (size_t size = LEAST; size <= (size_t)1 << 20; size *= 2) {
+	for (size_t size = smallest(false); size <= (size_t)1 << 20; size *= 2) {
 		struct whorl__stack a = get(size), b = get(size), small = get_small(size);
 
 		expect_guard(&a, best_guard());

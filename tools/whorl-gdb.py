@@ -28,11 +28,16 @@ FOREVER = 2 ** 63 - 1           # CO_FOREVER
 MISSING = "Its stack is not in this core file: docs/debugging.md says which ones have it."
 SCANNED = 64 << 20              # of a stack, at most, to find how much of it was used
 
-# Where a frame has the address to go on at, and the stack pointer: by gdb's name of the CPU.
+# By gdb's name of the CPU: where a frame has the address to go on at, and the stack pointer; what gdb
+# calls members of the frame that have other names, or the first of an array whose first is not 0.
 PLACES = {
-    "i386:x86-64": ("rip", "rsp"),
-    "aarch64": ("x30", "sp"),
-    "riscv:rv64": ("ra", "sp"),
+    "i386:x86-64": ("rip", "rsp", {}),
+    # d8 is the lower half of v8, which is what gdb unwinds.
+    "aarch64": ("x30", "sp", {f"d{n}": f"v{n}" for n in range(8, 16)}),
+    "mips:isa64r2": ("ra", "sp", {"fp": "s8", "f": "f24"}),
+    "powerpc:common64": ("lr", "r1", {"v": "vr20", "r": "r14", "f": "f14"}),
+    "riscv:rv64": ("ra", "sp", {"s0": "fp"}),
+    "s390:64-bit": ("r14", "r15", {"r": "r6", "f": "f8"}),
 }
 
 
@@ -140,8 +145,9 @@ class Unwinder(gdb.unwinder.Unwinder):
         # Not the thread's own sp: gdb takes a caller that lies below its callee for a broken stack.
         self.pc = pending.read_register("pc")
         info = pending.create_unwind_info(self)
+        known = {r.name for r in pending.architecture().registers()}
         for name, value in self.registers.items():
-            if name != "unused":
+            if name in known:
                 info.add_saved_register(name, as_register(pending.read_register(name), value))
         return info
 
@@ -165,33 +171,42 @@ def registers(fiber, cpu):
     what the registers are, or are arrays of them."""
     frame_type = gdb.lookup_type("struct whorl__frame")
     frame = fiber["sp"].cast(frame_type.pointer()).dereference()
+    go_on, sp, names = PLACES.get(cpu, ("", "", {}))
     found = {}
+    end = frame_type.sizeof
     for field in frame_type.fields():
         value = frame[field.name]
         if value.type.code == gdb.TYPE_CODE_ARRAY:
+            name, first = re.fullmatch("(.*?)([0-9]+)", names.get(field.name, field.name + "0")).groups()
             for i in range(value.type.range()[1] + 1):
-                found[register_name(f"{field.name}{i}")] = int(value[i])
-        elif value.type.strip_typedefs().code == gdb.TYPE_CODE_INT:
-            found[register_name(field.name)] = int(value)
-    go_on, sp = PLACES.get(cpu, ("", ""))
+                numbered = f"{name}{int(first) + i}"
+                found[names.get(numbered, numbered)] = number(value[i])
+        else:
+            found[names.get(field.name, field.name)] = number(value)
+        if field.name == "back_chain":      # of the caller's frame
+            end = field.bitpos // 8
     if go_on not in found:
         raise gdb.GdbError(f"Stacks of coroutines that do not run cannot be seen on this CPU ({cpu}).")
     found["pc"] = found[go_on]
     if found["pc"] == 0:
         raise gdb.GdbError(MISSING)
-    found[sp] = int(fiber["sp"]) + frame_type.sizeof
+    found[sp] = int(fiber["sp"]) + end
     return found, fiber["sp"]
 
 
-def register_name(name):
-    """aarch64's d8 is the lower half of v8, which is what gdb unwinds; riscv's s0 is its fp."""
-    return "fp" if name == "s0" else "v" + name[1:] if re.fullmatch("d[0-9]+", name) else name
+def byte_order():
+    return "big" if "big endian" in gdb.execute("show endian", to_string=True) else "little"
+
+
+def number(value):
+    """Of as many bits as it has."""
+    content = gdb.selected_inferior().read_memory(int(value.address), value.type.sizeof)
+    return int.from_bytes(bytes(content), byte_order())
 
 
 def as_register(like, value):
     size = like.type.sizeof
-    order = "big" if "big endian" in gdb.execute("show endian", to_string=True) else "little"
-    return gdb.Value(value.to_bytes(size, order), like.type)
+    return gdb.Value((value % 256 ** size).to_bytes(size, byte_order()), like.type)
 
 
 UNWINDER, FILTER = Unwinder(), Filter()

@@ -7,7 +7,7 @@
  * switch. "Limited-Access Bits": FPSCR and VSCR are the thread's, unless CO_KEEP_FPENV asks for more
  * (src/fiber.c).
  *
- *	sp -> +0	+8	+24	+32	+224	+368	+512	+520	+528	+544
+ *	sp -> +0	+8	+24	+32	+224	+368	+512	+520	+528	+536
  *	      +-------+-------+-------+-------+-------+-------+-------+-------+-------+
  *	      | back  |unused | r2    |v20-v31|r14-r31|f14-f31| back  | CR    | LR    | the rest of the
  *	      | chain |       | (TOC) |       |       |       | chain |       |       | caller's frame
@@ -22,7 +22,7 @@
 #error "ppc64le: for ELFv2 with vector registers only; configure --with-arch=ucontext"
 #endif
 
-#define WHORL__FRAME_TOC 24
+#define WHORL__FRAME_R2 24
 #define WHORL__FRAME_V20 32 /* a multiple of 16: stvx takes no other */
 #define WHORL__FRAME_R14 224
 #define WHORL__FRAME_F14 368
@@ -38,21 +38,19 @@
 #include <stdint.h>
 
 struct whorl__frame {
-	struct whorl__frame_head {
-		uintptr_t back_chain, cr, lr, toc;
-	} head;
+	uintptr_t own_back_chain, unused[2], r2;
 	uint64_t v[12][2]; /* v20-v31 */
 	uintptr_t r[18];   /* r14-r31 */
 	uint64_t f[18];	   /* f14-f31 */
-	struct whorl__frame_head caller;
+	uintptr_t back_chain, cr, lr, unused_too;
 };
-_Static_assert(offsetof(struct whorl__frame, head.toc) == WHORL__FRAME_TOC, "switch.S");
+_Static_assert(offsetof(struct whorl__frame, r2) == WHORL__FRAME_R2, "switch.S");
 _Static_assert(offsetof(struct whorl__frame, v) == WHORL__FRAME_V20, "switch.S");
 _Static_assert(offsetof(struct whorl__frame, r) == WHORL__FRAME_R14, "switch.S");
 _Static_assert(offsetof(struct whorl__frame, f) == WHORL__FRAME_F14, "switch.S");
-_Static_assert(offsetof(struct whorl__frame, caller) == WHORL__FRAME_SIZE, "switch.S");
-_Static_assert(offsetof(struct whorl__frame_head, cr) == WHORL__CALLER_CR, "switch.S");
-_Static_assert(offsetof(struct whorl__frame_head, lr) == WHORL__CALLER_LR, "switch.S");
+_Static_assert(offsetof(struct whorl__frame, back_chain) == WHORL__FRAME_SIZE, "switch.S");
+_Static_assert(offsetof(struct whorl__frame, cr) == WHORL__FRAME_SIZE + WHORL__CALLER_CR, "switch.S");
+_Static_assert(offsetof(struct whorl__frame, lr) == WHORL__FRAME_SIZE + WHORL__CALLER_LR, "switch.S");
 
 __attribute__((visibility("hidden"))) void whorl__fiber_start(void);
 
@@ -62,10 +60,10 @@ static inline void *whorl__frame_make(char *base, void (*entry)(void *arg, void 
 	struct whorl__frame *frame = (struct whorl__frame *)(void *)base - 1;
 
 	*frame = (struct whorl__frame){
-		.head.back_chain = (uintptr_t)&frame->caller,
+		.own_back_chain = (uintptr_t)&frame->back_chain,
 		.r[14 - 14] = (uintptr_t)entry,
 		.r[15 - 14] = (uintptr_t)arg,
-		.caller.lr = (uintptr_t)whorl__fiber_start + WHORL__START_SKIP,
+		.lr = (uintptr_t)whorl__fiber_start + WHORL__START_SKIP,
 	};
 	return frame;
 }

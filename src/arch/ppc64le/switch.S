@@ -68,8 +68,8 @@ whorl__switch_int:
 	.endr
 	stdu	1, -WHORL__FRAME_SIZE(1)
 	.cfi_adjust_cfa_offset WHORL__FRAME_SIZE
-	std	2, WHORL__FRAME_TOC(1)
-	.cfi_rel_offset 2, WHORL__FRAME_TOC
+	std	2, WHORL__FRAME_R2(1)
+	.cfi_rel_offset 2, WHORL__FRAME_R2
 	each_scalar save_scalar
 	each_vector save_vector
 	std	1, 0(3)
@@ -77,7 +77,7 @@ whorl__switch_int:
 	mr	3, 5
 	each_scalar load_scalar
 	each_vector load_vector
-	ld	2, WHORL__FRAME_TOC(1)
+	ld	2, WHORL__FRAME_R2(1)
 	.cfi_restore 2
 	addi	1, 1, WHORL__FRAME_SIZE
 	.cfi_adjust_cfa_offset -WHORL__FRAME_SIZE

@@ -32,16 +32,14 @@
 
 struct whorl__frame {
 	uint64_t f[8]; /* f8-f15 */
-	struct whorl__frame_head {
-		uintptr_t back_chain, unused, r2_to_r5[4];
-		uintptr_t r[10]; /* r6-r15 */
-		uint64_t f0, f2, f4, f6;
-	} caller;
+	uintptr_t back_chain, unused[5];
+	uintptr_t r[10]; /* r6-r15 */
+	uint64_t unused_too[4];
 };
 _Static_assert(offsetof(struct whorl__frame, f) == WHORL__FRAME_F8, "switch.S");
-_Static_assert(offsetof(struct whorl__frame, caller) == WHORL__FRAME_SIZE, "switch.S");
-_Static_assert(offsetof(struct whorl__frame_head, r) == WHORL__CALLER_R6, "switch.S");
-_Static_assert(sizeof(struct whorl__frame_head) == 160, "the ABI");
+_Static_assert(offsetof(struct whorl__frame, back_chain) == WHORL__FRAME_SIZE, "switch.S");
+_Static_assert(offsetof(struct whorl__frame, r) == WHORL__FRAME_SIZE + WHORL__CALLER_R6, "switch.S");
+_Static_assert(sizeof(struct whorl__frame) == WHORL__FRAME_SIZE + 160, "the ABI");
 
 __attribute__((visibility("hidden"))) void whorl__fiber_start(void);
 
@@ -51,10 +49,10 @@ static inline void *whorl__frame_make(char *base, void (*entry)(void *arg, void 
 	struct whorl__frame *frame = (struct whorl__frame *)(void *)base - 1;
 
 	*frame = (struct whorl__frame){
-		.caller.r[6 - 6] = (uintptr_t)entry,
-		.caller.r[7 - 6] = (uintptr_t)arg,
-		.caller.r[14 - 6] = (uintptr_t)whorl__fiber_start + WHORL__START_SKIP,
-		.caller.r[15 - 6] = (uintptr_t)&frame->caller,
+		.r[6 - 6] = (uintptr_t)entry,
+		.r[7 - 6] = (uintptr_t)arg,
+		.r[14 - 6] = (uintptr_t)whorl__fiber_start + WHORL__START_SKIP,
+		.r[15 - 6] = (uintptr_t)&frame->back_chain,
 	};
 	return frame;
 }
