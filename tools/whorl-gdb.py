@@ -180,9 +180,9 @@ def registers(fiber, cpu):
             name, first = re.fullmatch("(.*?)([0-9]+)", names.get(field.name, field.name + "0")).groups()
             for i in range(value.type.range()[1] + 1):
                 numbered = f"{name}{int(first) + i}"
-                found[names.get(numbered, numbered)] = number(value[i])
+                found[names.get(numbered, numbered)] = integer(value[i])
         else:
-            found[names.get(field.name, field.name)] = number(value)
+            found[names.get(field.name, field.name)] = integer(value)
         if field.name == "back_chain":      # of the caller's frame
             end = field.bitpos // 8
     if go_on not in found:
@@ -198,7 +198,7 @@ def byte_order():
     return "big" if "big endian" in gdb.execute("show endian", to_string=True) else "little"
 
 
-def number(value):
+def integer(value):
     """Of as many bits as it has."""
     content = gdb.selected_inferior().read_memory(int(value.address), value.type.sizeof)
     return int.from_bytes(bytes(content), byte_order())
