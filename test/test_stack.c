@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static void *test_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset);
 static int test_madvise(void *at, size_t length, int advice);
