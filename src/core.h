@@ -17,9 +17,13 @@
 #define WHORL__HIDDEN __attribute__((visibility("hidden")))
 #define WHORL__LIKELY(x) __builtin_expect(!!(x), 1)
 #define WHORL__UNLIKELY(x) __builtin_expect(!!(x), 0)
-/* A dlopened library may use a little of the static TLS block; in return an access is one
- * instruction. */
+/* glibc lets a dlopened library use a little of the static TLS block; in return an access is one
+ * instruction. musl refuses to open such a library. */
+#ifdef __GLIBC__
 #define WHORL__TLS _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define WHORL__TLS _Thread_local
+#endif
 
 /* ------------------------------------------------------------------------------------------ stacks
  *

@@ -157,9 +157,10 @@ END_TEST
 #define LARGE_FRAME(size)                                                                          \
 	__attribute__((noinline)) static int frame_of_##size(void)                                 \
 	{                                                                                          \
-		volatile char frame[size];                                                         \
+		char frame[size];                                                                  \
                                                                                                    \
 		frame[0] = 1;                                                                      \
+		__asm__ volatile("" : : "r"(frame) : "memory"); /* all of it is there */           \
 		return frame[0];                                                                   \
 	}
 LARGE_FRAME(70000)

@@ -296,7 +296,7 @@ END_TEST
 START_TEST(who_stays_on_a_small_stack_is_whole)
 {
 	struct co_options opt = { .clock = CO_CLOCK_VIRTUAL };
-	struct co_attr small = { .stack_size = 2048, .flags = CO_SMALL_STACK };
+	struct co_attr small = { .stack_size = 4096, .flags = CO_SMALL_STACK };
 
 	run(some_stay, &small, &opt);
 }
