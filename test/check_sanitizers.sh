@@ -25,7 +25,7 @@ install_it() {
 # build COMPILER FLAG...
 build() {
 	# shellcheck disable=SC2046
-	"$@" -g -O1 -pthread -o "$dir/user" "$srcdir/test/sanitized.c" \
+	"$@" -gdwarf-4 -O1 -pthread -o "$dir/user" "$srcdir/test/sanitized.c" \
 		$("$PKG_CONFIG" --cflags whorl) "$library"
 }
 

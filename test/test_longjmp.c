@@ -189,10 +189,9 @@ static jmp_buf within[2];
 static void *jumps_to_the_other(void *which)
 {
 	const int me = (int)(intptr_t)which;
-	char here;
 
 	if (setjmp(within[me]) == 0) {
-		co_raw_suspend(&here);
+		co_raw_suspend(__builtin_frame_address(0));
 		longjmp(within[!me], 1);
 	}
 	_exit(0);
