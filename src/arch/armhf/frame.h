@@ -55,6 +55,12 @@ static inline void *whorl__frame_make(char *base, void (*entry)(void *arg, void 
 	return frame;
 }
 
+/* Where a stopped fiber goes on; the lowest bit would say that it is Thumb code. */
+static inline const void *whorl__frame_place(const void *sp)
+{
+	return (const void *)(((const struct whorl__frame *)sp)->lr & ~(uintptr_t)1);
+}
+
 /* What CO_KEEP_FPENV keeps: rounding, flush to zero, traps, and the flags of what was raised. */
 struct whorl__fpenv {
 	uint32_t fpscr;

@@ -53,6 +53,12 @@ static inline void *whorl__frame_make(char *base, void (*entry)(void *arg, void 
 	return frame;
 }
 
+/* Where a stopped fiber goes on. */
+static inline const void *whorl__frame_place(const void *sp)
+{
+	return (const void *)((const struct whorl__frame *)sp)->eip;
+}
+
 /* What CO_KEEP_FPENV keeps: x87 precision, rounding, exception masks, flush to zero. */
 struct whorl__fpenv {
 	uint32_t mxcsr; /* where there is SSE */

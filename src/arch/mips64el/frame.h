@@ -59,6 +59,12 @@ static inline void *whorl__frame_make(char *base, void (*entry)(void *arg, void 
 	return frame;
 }
 
+/* Where a stopped fiber goes on. */
+static inline const void *whorl__frame_place(const void *sp)
+{
+	return (const void *)((const struct whorl__frame *)sp)->ra;
+}
+
 /* What CO_KEEP_FPENV keeps: rounding, flush to zero, traps, and the flags of what was raised. */
 struct whorl__fpenv {
 	uint32_t fcsr;
