@@ -821,7 +821,7 @@ static int deep(void *arg)
 SCENARIO(stack_sizes_from_absurd_to_large)
 {
 	static const size_t good[] = { 0, 1, 4096, 65536, 65537, 1 << 20 };
-	static const size_t bad[] = { SIZE_MAX, SIZE_MAX - 4095, SIZE_MAX / 2, SIZE_MAX / 16 + 1 };
+	static const size_t bad[] = { SIZE_MAX, SIZE_MAX - 4095, SIZE_MAX / 2, SIZE_MAX / 4 };
 	struct co_attr attr = { .name = NULL };
 	co_group g;
 	co_ref ref;
