@@ -31,6 +31,8 @@ SCANNED = 64 << 20              # of a stack, at most, to find how much of it wa
 # By gdb's name of the CPU: where a frame has the address to go on at, and the stack pointer; what gdb
 # calls members of the frame that have other names, or the first of an array whose first is not 0.
 PLACES = {
+    "armv7": ("lr", "sp", {}),
+    "i386": ("eip", "esp", {}),
     "i386:x86-64": ("rip", "rsp", {}),
     # d8 is the lower half of v8, which is what gdb unwinds.
     "aarch64": ("x30", "sp", {f"d{n}": f"v{n}" for n in range(8, 16)}),
