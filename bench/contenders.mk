@@ -73,13 +73,14 @@ $(OUT)/limits/limits: $(bench)/limits.c $(bench)/measure.h
 # -------------------------------------------------------------------------------------- coroutines
 # Each as its authors recommend: optimised, without assertions.
 
+root = $(bench)/..
+arch = $(root)/src/arch/$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 coroutines = $(addprefix $(bench)/coroutines/,bench.h workloads.h channels.h)
 python = /usr/bin/python3
 imports = $(shell $(python) -c 'import $1' 2>/dev/null && echo yes)
 $(call contender,coroutines,whorl,$(whorl_version),whorl)
-$(call contender,coroutines,whorl-static,yes)
-has_context = $(call links,stdio.h,-lboost_context)
-$(call contender,coroutines,boost_context,$(has_context),libboost-context-dev)
+$(call contender,coroutines,whorl-static,$(wildcard $(arch)/switch.S),a_switch_for_this_CPU)
+$(call contender,coroutines,boost_context,$(call links,stdio.h,-lboost_context),libboost-context-dev)
 $(call contender,coroutines,boost_fiber,$(call links,stdio.h,-lboost_fiber),libboost-fiber-dev)
 $(call contender,coroutines,st,$(call links,st.h,-lst),libst-dev)
 $(call contender,coroutines,pth,$(call links,pth.h,-lpth),libpth-dev)
@@ -93,10 +94,10 @@ $(OUT)/coroutines/%: $(bench)/coroutines/%.c $(coroutines)
 $(OUT)/coroutines/st: libs = -lst
 $(OUT)/coroutines/pth: libs = -lpth
 
-$(OUT)/coroutines/boost_%: $(bench)/coroutines/boost_%.cpp $(coroutines)
+$(OUT)/coroutines/boost_%: $(bench)/coroutines/boost_%.cc $(coroutines)
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -Wall -Wextra $(CFLAGS) -O3 -DNDEBUG $< -o $@ -lboost_fiber \
-		-lboost_context
+	$(CXX) -std=c++17 -Wall -Wextra $(CFLAGS) -O3 -DNDEBUG $< -o $@ $(libs) -lboost_context
+$(OUT)/coroutines/boost_fiber: libs = -lboost_fiber
 
 $(OUT)/coroutines/go: $(bench)/coroutines/main.go
 	@mkdir -p $(@D)
@@ -115,8 +116,6 @@ $(OUT)/coroutines/whorl: $(bench)/coroutines/whorl.c $(coroutines) $(PREFIX)/lib
 		-DNOTE='"libwhorl.so as installed"' -o $@ $(whorl_libs)
 
 # The whole library, compiled into the program.
-root = $(bench)/..
-arch = $(root)/src/arch/$(shell uname -m)
 library = $(filter-out %/jemalloc.c,$(wildcard $(root)/sched/*.c $(root)/src/*.c)) \
 	$(root)/wheel/wheel.c $(arch)/switch.S $(wildcard $(root)/*/*.h $(root)/include/whorl/*.h)
 $(OUT)/coroutines/whorl-static: $(bench)/coroutines/whorl.c $(library) $(coroutines)

@@ -1,5 +1,6 @@
 /* What the machine allows: N nodes of 32 bytes, the size of a timer, and the least that any queue
- * of timers must do to one of them. Figures to hold against those of the timers. */
+ * of timers must do to one of them; and a reading of the clock. Figures to hold against those of
+ * timers and coroutines. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,14 @@ static void store(size_t steps)
 		nodes[any()].value[0] = i;
 }
 
+static void read_clock(size_t steps)
+{
+	struct timespec ts;
+
+	for (size_t i = 0; i < steps; i++)
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+}
+
 static const struct workload {
 	const char *name;
 	void (*prepare)(void);
@@ -105,6 +114,7 @@ static const struct workload {
 	{ "chains8", make_circle, walk8 },
 	{ "list", make_lists, move },
 	{ "store", NULL, store },
+	{ "clock", NULL, read_clock },
 };
 
 static void measure(const struct workload *work)
@@ -130,7 +140,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		puts("{\"name\":\"limits\",\"version\":\"1\",\"kind\":\"limits\",\"workloads\":"
-		     "[\"miss\",\"chains8\",\"list\",\"store\"],\"bytes\":32,"
+		     "[\"miss\",\"chains8\",\"list\",\"store\",\"clock\"],\"bytes\":32,"
 		     "\"note\":\"nodes of 32 bytes\"}");
 		return 0;
 	}

@@ -8,15 +8,14 @@
  * back with -ETIMEDOUT, and not before that deadline.
  *
  * A coroutine keeps nothing but its number and its loop counter. How long a sleep lasts is a
- * function of the seed and of the number of the sleep, so that the programs in bench/peers sleep
- * for the very same times, whatever the order in which they run.
+ * function of the seed and of the number of the sleep, whatever the order in which they run.
  *
  * Exit status: 0 all is well; 1 a wake was early, a timeout was missed or the run
  * failed; 2 usage. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
-#include "report.h"
+#include "sleepers_report.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,7 @@
 /* Whorl, by its public headers, with the calls that a user would write and default options.
  *
- * What others here have not: C5-...-at, where the deadline is the same point in time for each
- * operation, as that of a request is for all its steps, so that no clock is read; C3-small, with
- * the smallest stacks that can be had; and wake, on the virtual clock. */
+ * What others here have not: C3-small, with the smallest stacks that can be had; and wake, on the
+ * virtual clock. */
 #include <whorl/co.h>
 #include "bench.h"
 
@@ -72,42 +71,19 @@ static inline uint64_t take(int from)
 	return number;
 }
 
-static bool at; /* the deadline is a point in time, chosen once */
-static co_ns when;
-
 static inline uint64_t take_in_time(int from)
 {
 	co_scope scope = CO_SCOPE_INIT;
 	uint64_t number = 0;
 	int rc = -1;
 
-	if (at) {
-		co_scope_begin_at(&scope, when, 0);
+	co_with_timeout(&scope, NEVER)
 		rc = co_chan_recv(chan[from], &number);
-		require(co_scope_end(&scope, rc) == 0);
-	} else {
-		co_with_timeout(&scope, NEVER)
-			rc = co_chan_recv(chan[from], &number);
-		require(co_scope_result(&scope, rc) == 0);
-	}
+	require(co_scope_result(&scope, rc) == 0);
 	return number;
 }
 
 #include "channels.h"
-
-static void parked_at(struct run *r)
-{
-	at = true;
-	when = co_now() + NEVER;
-	parked(r);
-}
-
-static void ready_at(struct run *r)
-{
-	at = true;
-	when = co_now() + NEVER;
-	ready(r);
-}
 
 static void memory_small(struct run *r)
 {
@@ -214,9 +190,7 @@ static const struct workload workloads[] = {
 	{ "C3-small", OWN, memory_small },
 	{ "C4", OWN, sleeps },
 	{ "C5-ready", ADDED, ready },
-	{ "C5-ready-at", ADDED, ready_at },
 	{ "C5-parked", ADDED, parked },
-	{ "C5-parked-at", ADDED, parked_at },
 	{ "C7", RATE, messages },
 	{ "C7-rendezvous", RATE, rendezvous },
 	{ "wake", RATE, wakes },
@@ -225,7 +199,7 @@ static const struct workload workloads[] = {
 static const struct contender contender = {
 	NAME,
 	VERSION,
-	NOTE "; stacks of 64 KiB with guards",
+	NOTE "; stacks of 64 KiB with guards, but for C3-small",
 	workloads,
 };
 

@@ -167,7 +167,7 @@ static inline void move(struct timer *t, uint64_t expires)
 	seq++;
 	t->expires = expires;
 	while ((child = ARITY * (place - 1) + 2) <= count) {
-		child = least_child(child, false);
+		child = count < MANY ? least_child(child, false) : least_child(child, true);
 		if (!less(&heap[child], &e))
 			break;
 		put(place, &heap[child]);
@@ -186,10 +186,14 @@ static inline void set_time(void) {}
 static inline struct timer *take(void)
 {
 	struct timer *t = heap[1].timer;
+	struct entry last;
 
 	if (count == 0 || heap[1].expires > now)
 		return NULL;
-	stop(t);
+	t->place = 0;
+	last = take_last();
+	if (count > 0)
+		fill_hole(1, &last);
 	return t;
 }
 
