@@ -253,6 +253,33 @@ START_TEST(armed_at_now_or_earlier_is_due_from_the_next_advance)
 }
 END_TEST
 
+/* Timers by the hundred are due, of which each, once it is popped, is armed again for a tick that has
+ * passed too, but is later than those of the others: it is not put in its place among them. */
+START_TEST(what_is_armed_in_the_past_does_not_walk_past_what_is_due_before_it)
+{
+	enum { N = 500, AT = 1000, LATE = 1 };
+	static struct wheel w;
+	static struct wheel_timer timer[N];
+	struct wheel_timer *t;
+
+	wheel_init(&w, 0);
+	for (unsigned i = 0; i < N; i++)
+		wheel_arm(&w, &timer[i], AT);
+	wheel_advance(&w, AT + LATE);
+	for (unsigned i = 0; i < N; i++) {
+		MUST(wheel_pop(&w) == &timer[i]);
+		wheel_arm(&w, &timer[i], AT + LATE);
+		wheel_advance(&w, AT + LATE);
+		for (t = wheel_peek(&w, NULL); t; t = wheel_peek(&w, t))
+			MUST(wheel_expires(t) == AT);
+		must_be_sound(&w);
+	}
+	for (unsigned i = 0; i < N; i++)
+		MUST(wheel_pop(&w) == &timer[i]);
+	MUST(wheel_pop(&w) == NULL);
+}
+END_TEST
+
 START_TEST(a_due_timer_moved_to_the_past_waits_for_the_next_advance)
 {
 	struct wheel_timer a = { 0 }, b = { 0 };
@@ -733,6 +760,7 @@ SUITE("wheel",
       the_order_is_over_several_advances,
       the_order_holds_for_tens_of_thousands_of_timers,
       armed_at_now_or_earlier_is_due_from_the_next_advance,
+      what_is_armed_in_the_past_does_not_walk_past_what_is_due_before_it,
       a_due_timer_moved_to_the_past_waits_for_the_next_advance,
       an_advance_to_before_now_changes_nothing,
       armed_until_popped_or_disarmed,

@@ -31,8 +31,8 @@
  * ahead of time, some timers in each advance, into a row of its own, which becomes that of the
  * level below when the slot is reached.
  *
- * What was armed at now or earlier waits in the past list for the next advance, which sorts it into
- * the run. */
+ * What was armed at now or earlier waits in the past list for the next advance. That files what the
+ * cursor has not reached, and sorts the rest into the run. */
 #include <whorl/wheel.h>
 
 #define ROW_AHEAD	((size_t)(WHEEL_LEVELS - 1) * WHEEL_SLOTS + WHEEL_TOP_SLOTS)
@@ -515,6 +515,37 @@ static void look(struct wheel *w)
 		w->soonest_ = first;
 }
 
+/* A timer that was in no slot. */
+static inline void file_new(struct wheel *w, struct wheel_timer *t)
+{
+	if (!w->occupied_levels_)
+		w->soonest_ = UINT64_MAX;
+	if (t->expires_ < w->soonest_) {
+		w->soonest_ = t->expires_;
+		w->exact_ = true;
+	}
+	file(w, t);
+}
+
+/* What was armed at now or earlier becomes due. In the run it is looked for a place from the front,
+ * so only what slots cannot hold any more goes there. */
+static __attribute__((noinline)) void take_past(struct wheel *w)
+{
+	struct wheel_timer *reached = NULL, *t;
+
+	while ((t = w->past_) != NULL) {
+		w->past_ = t->next_;
+		if (t->expires_ > w->cursor_) {
+			t->seq_ &= ~UINT64_C(1);
+			file_new(w, t);
+		} else {
+			t->next_ = reached;
+			reached = t;
+		}
+	}
+	add_to_run(w, sort_list(reached));
+}
+
 /* -------------------------------------------------------------------------------- the interface */
 
 void wheel_init(struct wheel *w, uint64_t now)
@@ -552,15 +583,9 @@ void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t expires)
 		link_at(&w->past_, t);
 		return;
 	}
-	if (!w->occupied_levels_) {
+	if (!w->occupied_levels_)
 		w->cursor_ = w->now_;
-		w->soonest_ = UINT64_MAX;
-	}
-	if (expires < w->soonest_) {
-		w->soonest_ = expires;
-		w->exact_ = true;
-	}
-	file(w, t);
+	file_new(w, t);
 }
 
 /* Of all ticks in [expires, expires + slack] the one with the most zeros at its end: in binary, the
@@ -610,15 +635,11 @@ uint64_t wheel_next(struct wheel *w)
 
 void wheel_advance(struct wheel *w, uint64_t now)
 {
-	struct wheel_timer *past = w->past_;
-
-	if (now < w->now_)
+	if (w->past_ && now >= w->now_)
+		take_past(w);
+	if (now <= w->now_)
 		return;
 	w->now_ = now;
-	if (past) {
-		w->past_ = NULL;
-		add_to_run(w, sort_list(past));
-	}
 	if (w->ahead_ != SIZE_MAX)
 		divide_ahead(w, WHEEL_STEP);
 }

@@ -127,10 +127,11 @@ uint64_t wheel_expires(const struct wheel_timer *t);
  * following it leads on: at most 16 wakes for each arm, 2 on average. O(1) amortised. */
 uint64_t wheel_next(struct wheel *w);
 
-/* Sets the time. An advance to before wheel_now() changes nothing. O(timers that were armed in the
- * past). With thousands of timers it also does some of the work of later pops, moving 512 of them
- * at the most: so, where time moves in small steps, no call takes long, however many timers there
- * are. */
+/* Sets the time. An advance to before wheel_now() changes nothing, one to wheel_now() makes what was
+ * armed in the past due. O(timers that were armed in the past); for ticks as early as that of the
+ * last pop, also a walk along those that come before. With thousands of timers it does some of the
+ * work of later pops too, moving 512 of them at the most: so, where time moves in small steps, no
+ * call takes long, however many timers there are. */
 void wheel_advance(struct wheel *w, uint64_t now);
 
 /* Takes the first of the timers that are due, NULL if none is. O(1) amortised over the levels a
