@@ -107,7 +107,7 @@ class Progress:
         text = f"{cell['kind']} {cell['workload']} {cell['n']}"
         if not sys.stderr.isatty():
             if text != self.last:
-                print(text, file=sys.stderr, flush=True)
+                print(f"{100 * self.done // self.total:3} %  {text}", file=sys.stderr, flush=True)
             self.last = text
             return
         part = self.done / self.total
@@ -163,26 +163,28 @@ def run_once(path, cell, seed, cpu, timeout):
 
 
 def run_all(cells, cpu, timeout, runs):
-    """Adds the runs of all cells. In each repetition each contender has its turn, and the order moves on
-    by one. What was skipped or failed is not tried again."""
+    """Adds the runs of all cells. A repetition goes through all of them, so that the noise of an hour
+    falls on all alike, and a run that is cut short has fewer of each. In each cell each contender has its
+    turn, and who begins moves on by one. What was skipped or failed is not tried again."""
     progress = Progress(sum(len(c["contenders"]) * c["repetitions"] for c in cells))
-    for cell in cells:
-        done_with = set()
-        for repetition in range(cell["repetitions"]):
-            shift = repetition % len(cell["contenders"])
-            for path, who in cell["contenders"][shift:] + cell["contenders"][:shift]:
-                progress.show(cell, who["name"])
-                progress.done += 1
-                if path in done_with:
-                    continue
-                used = children_cpu()
-                said = run_once(path, cell, repetition + 1, cpu, timeout)
-                used = children_cpu() - used
-                if "error" in said or "skip" in said:
-                    done_with.add(path)
-                runs.append({"kind": cell["kind"], "contender": who["name"], **said,
-                             "workload": cell["workload"], "n": cell["n"],
-                             "seed": repetition + 1, "run_cpu_s": round(used, 3)})
+    done_with = set()
+    for repetition, cell in ((r, c) for r in range(max((c["repetitions"] for c in cells), default=0))
+                             for c in cells if r < c["repetitions"]):
+        shift = repetition % len(cell["contenders"])
+        for path, who in cell["contenders"][shift:] + cell["contenders"][:shift]:
+            progress.show(cell, who["name"])
+            progress.done += 1
+            one = (path, cell["workload"], cell["n"])
+            if one in done_with:
+                continue
+            used = children_cpu()
+            said = run_once(path, cell, repetition + 1, cpu, timeout)
+            used = children_cpu() - used
+            if "error" in said or "skip" in said:
+                done_with.add(one)
+            runs.append({"kind": cell["kind"], "contender": who["name"], **said,
+                         "workload": cell["workload"], "n": cell["n"],
+                         "seed": repetition + 1, "run_cpu_s": round(used, 3)})
     progress.end()
 
 
