@@ -5,8 +5,6 @@
  */
 #include "scenario.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <time.h>
 
 #define YEAR (INT64_C(365) * 24 * 3600 * 1000000000)
@@ -187,45 +185,22 @@ SCENARIO_WITH(S12_the_smallest_duration_REAL, real_clock())
 	}
 }
 
-/* How late the machine wakes threads meanwhile: the most by which a nap of 1 ms was late. */
-struct control {
-	atomic_bool stop;
-	co_ns worst;
-};
-
-static void *control(void *arg)
-{
-	struct control *c = arg;
-
-	while (!atomic_load(&c->stop)) {
-		struct timespec ms = { .tv_nsec = 1000000 };
-		co_ns late = -monotonic() - MS(1);
-
-		nanosleep(&ms, NULL);
-		late += monotonic();
-		if (late > c->worst)
-			c->worst = late;
-	}
-	return NULL;
-}
-
-/* C2, C11, C37: never early; late by less than a second beyond what a plain thread suffers */
+/* C2, C11, C37: never early; and late by less than a second, unless it is the machine that stalls:
+ * one try of ten suffices. */
 SCENARIO_WITH(S14_accuracy_REAL, real_clock())
 {
-	struct control c = { .worst = 0 };
-	co_scope s = CO_SCOPE_INIT;
-	pthread_t thread;
-	co_ns begun, took;
+	co_ns took = CO_FOREVER;
 
-	IS(pthread_create(&thread, NULL, control, &c), 0);
-	begun = monotonic();
-	co_scope_begin(&s, MS(1000));
-	IS(co_scope_end(&s, co_sleep(CO_FOREVER)), TMO);
-	took = monotonic() - begun;
-	atomic_store(&c.stop, true);
-	IS(pthread_join(thread, NULL), 0);
-	ck_assert_int_ge(took, MS(1000));
-	ck_assert_int_lt(took, MS(2000) + 2 * c.worst);
+	for (int tries = 0; tries < 10 && took >= MS(2000); tries++) {
+		co_scope s = CO_SCOPE_INIT;
+		co_ns begun = monotonic();
+
+		co_scope_begin(&s, MS(1000));
+		IS(co_scope_end(&s, co_sleep(CO_FOREVER)), TMO);
+		took = monotonic() - begun;
+		ck_assert_int_ge(took, MS(1000));
+	}
+	ck_assert_int_lt(took, MS(2000));
 }
 
 SUITE("scenarios A: sleep",
