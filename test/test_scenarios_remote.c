@@ -1,11 +1,10 @@
 /*
- * Conformance scenarios, group N: callbacks of the loop, other threads, signals. All are REAL
- * where another thread acts; none depends on how fast that is.
+ * Conformance scenarios, group N: callbacks of the loop, other threads. All are REAL where another
+ * thread acts; none depends on how fast that is. S215, of signals, is in test_signals.c.
  */
 #define _GNU_SOURCE /* syscall */
 #include "ends.h"
 
-#include <signal.h>
 #include <sys/syscall.h>
 
 /* Writes of 8 bytes, as to an eventfd. */
@@ -329,81 +328,6 @@ SCENARIO_WITH(S213_idempotent_remote_cancel, real_clock())
 	IS(co_scope_cancel_remote(w.ref, EIO), -ESRCH);
 }
 
-/* ------------------------------------------------------------------------------- signals */
-
-enum { SIGNALS = 10000 };
-
-static struct race signalled;
-static atomic_int handled, refused;
-static pthread_t loop_thread;
-static int naps_taken;
-
-static void on_sigusr1(int signo)
-{
-	int saved = errno, rc;
-
-	(void)signo;
-	rc = co_scope_cancel_remote((co_scope_ref){ atomic_load(&signalled.scope) }, EIO);
-	if (rc != 0 && rc != -ESRCH)
-		atomic_fetch_add(&refused, 1);
-	atomic_fetch_add(&handled, 1);
-	errno = saved;
-}
-
-static void *sends_signals(void *unused)
-{
-	unsigned spins = 0;
-
-	for (int i = 0; i < SIGNALS; i++) {
-		IS(pthread_kill(loop_thread, SIGUSR1), 0);
-		while (atomic_load(&handled) <= i)
-			relax(&spins);
-	}
-	atomic_store(&signalled.over, true);
-	IS(pthread_kill(loop_thread, SIGUSR1), 0);
-	return unused;
-}
-
-static int takes_naps(void *unused)
-{
-	(void)unused;
-	while (!atomic_load(&signalled.over)) {
-		IS(co_sleep(CO_US(100)), 0);
-		naps_taken++;
-	}
-	return 0;
-}
-
-/* REAL. C24. Each signal cancels the scope of that moment; the next one begins at once. */
-SCENARIO_WITH(S215_signal_storm, real_clock())
-{
-	const struct sigaction act = { .sa_handler = on_sigusr1, .sa_flags = SA_ONSTACK };
-	int cancelled = 0;
-	pthread_t thread;
-	struct lone f;
-
-#ifdef __SANITIZE_THREAD__
-	/* TSan puts a signal off that comes while its runtime is at work, and keeps it with the
-	 * fiber that ran: the loop then waits for a handler that runs only after the wait. */
-	return;
-#endif
-	loop_thread = pthread_self();
-	IS(sigaction(SIGUSR1, &act, NULL), 0);
-	lone_start(&f, takes_naps, NULL);
-	thread = start(sends_signals, NULL);
-	do {
-		rounds_of(&signalled, waits_for_ever, 1);
-		cancelled++;
-	} while (!atomic_load(&signalled.over));
-	finish(thread);
-	IS(lone_end(&f), 0);
-	ck_assert_int_ge(atomic_load(&handled), SIGNALS);
-	ck_assert_int_gt(cancelled, 0);
-	ck_assert_int_le(cancelled, SIGNALS + 1);
-	ck_assert_int_gt(naps_taken, 0);
-	IS(atomic_load(&refused), 0);
-}
-
 /* --------------------------------------------------------------------------- two runtimes */
 
 static struct waiter abroad = { .scope = CO_SCOPE_INIT };
@@ -461,5 +385,4 @@ SUITE("scenarios_remote",
       S210_remote_cancel_after_exit,
       S212_remote_posts_fifo,
       S213_idempotent_remote_cancel,
-      S215_signal_storm,
       S216_two_runtimes)

@@ -1,4 +1,4 @@
-/* K15: a storm of signals, 10 000 a second.
+/* K15: a storm of signals, 10 000 a second. S215: a volley, one signal after another.
  *
  * They come wherever the thread is: in coroutines, whose stacks then hold the handler's frame too;
  * in the middle of a switch; in the loop and in its waits, which they interrupt. The handler posts
@@ -6,7 +6,10 @@
  * coroutines do meanwhile is looked at, not how fast they are. */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -277,9 +280,6 @@ static void weather(int sa_flags, bool posts, bool busy)
 	struct weather w = { sa_flags, posts, busy };
 	int code = -1;
 
-#ifdef __SANITIZE_THREAD__
-	return; /* TSan puts signals off until the program calls something that waits */
-#endif
 	IS(co_run(weathers, &w, real_clock(), &code), 0);
 	IS(code, 0);
 	ck_assert_int_ge(storm.handled, SIGNALS);
@@ -341,9 +341,6 @@ START_TEST(K15_on_small_stacks)
 {
 	int code = -1;
 
-#ifdef __SANITIZE_THREAD__
-	return;
-#endif
 	IS(co_run(small_ones, NULL, real_clock(), &code), 0);
 	IS(code, 0);
 	ck_assert_int_ge(storm.handled, SIGNALS);
@@ -351,5 +348,81 @@ START_TEST(K15_on_small_stacks)
 }
 END_TEST
 
+/* ------------------------------------------------------------------------------------ the volley */
+
+enum { SHOTS = 10000 };
+
+static struct {
+	_Atomic uint64_t scope; /* the one of this moment */
+	atomic_int handled, refused;
+	atomic_bool over;
+	pthread_t target;
+	int naps;
+} volley;
+
+static void on_shot(int signo)
+{
+	int saved = errno, rc;
+
+	(void)signo;
+	rc = co_scope_cancel_remote((co_scope_ref){ atomic_load(&volley.scope) }, EIO);
+	if (rc != 0 && rc != -ESRCH)
+		atomic_fetch_add(&volley.refused, 1);
+	atomic_fetch_add(&volley.handled, 1);
+	errno = saved;
+}
+
+static void *shoots(void *unused)
+{
+	for (int i = 0; i < SHOTS; i++) {
+		IS(pthread_kill(volley.target, SIGUSR1), 0);
+		while (atomic_load(&volley.handled) <= i)
+			sched_yield();
+	}
+	atomic_store(&volley.over, true);
+	IS(pthread_kill(volley.target, SIGUSR1), 0);
+	return unused;
+}
+
+static int takes_naps(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&volley.over)) {
+		IS(co_sleep(CO_US(100)), 0);
+		volley.naps++;
+	}
+	return 0;
+}
+
+/* REAL. C24. Each signal cancels the scope of that moment; the next one begins at once. */
+SCENARIO_WITH(S215_signal_storm, real_clock())
+{
+	const struct sigaction act = { .sa_handler = on_shot, .sa_flags = SA_ONSTACK };
+	int cancelled = 0;
+	pthread_t thread;
+	struct lone f;
+
+	volley.target = pthread_self();
+	IS(sigaction(SIGUSR1, &act, NULL), 0);
+	lone_start(&f, takes_naps, NULL);
+	IS(pthread_create(&thread, NULL, shoots, NULL), 0);
+	do {
+		co_scope s = CO_SCOPE_INIT;
+
+		co_scope_begin(&s, CO_FOREVER);
+		atomic_store(&volley.scope, co_scope_share(&s).id);
+		IS(co_scope_end(&s, co_sleep(CO_FOREVER)), -EIO);
+		cancelled++;
+	} while (!atomic_load(&volley.over));
+	IS(pthread_join(thread, NULL), 0);
+	IS(lone_end(&f), 0);
+	ck_assert_int_ge(atomic_load(&volley.handled), SHOTS);
+	ck_assert_int_gt(cancelled, 0);
+	ck_assert_int_le(cancelled, SHOTS + 1);
+	ck_assert_int_gt(volley.naps, 0);
+	IS(atomic_load(&volley.refused), 0);
+}
+
 SUITE("signals", K15_handled_on_the_stacks_of_coroutines, K15_handled_on_an_alternate_stack,
-      K15_while_the_loop_waits, K15_waking_the_loop_by_posts, K15_on_small_stacks)
+      K15_while_the_loop_waits, K15_waking_the_loop_by_posts, K15_on_small_stacks,
+      S215_signal_storm)
