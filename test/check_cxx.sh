@@ -11,13 +11,6 @@ srcdir=${srcdir:-.}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# The configured compiler and the usual ones, each once.
-present() {
-	for compiler; do
-		! command -v "${compiler%% *}" >/dev/null || echo "${compiler%% *}"
-	done | awk '!seen[$0]++'
-}
-
 # builds COMPILER STANDARD FLAG...
 builds() {
 	compiler=$1 standard=$2
@@ -61,7 +54,7 @@ g.cancel();
 ch.close();
 END
 
-# The lines of $3 that are warned of.
+# warned COMPILER STANDARD FILE: the lines of FILE that are warned of.
 warned() {
 	{
 		printf '%s\n' '#include <whorl/co.hpp>' 'using namespace std::chrono_literals;' \
@@ -72,22 +65,26 @@ warned() {
 		cat "$dir/$3"
 		echo '}'
 	} >"$dir/uses.cc"
-	"$1" "-std=$2" -Wall -Wextra -I"$srcdir/include" -fsyntax-only "$dir/uses.cc" 2>&1 |
-		sed -n 's/^uses:\([0-9]*\):.*warning:.*/\1/p' | sort -nu
+	"$1" "-std=$2" -Wall -Wextra -I"$srcdir/include" -fsyntax-only "$dir/uses.cc" \
+		>"$dir/heard" 2>&1 || { cat "$dir/heard"; return 1; }
+	sed -n 's/^uses:\([0-9]*\):.*warning:.*/\1/p' "$dir/heard" | sort -nu
 }
 
-warns_of_each() {
-	[ "$(warned "$1" "$2" marked)" = "$(awk '{ print NR }' "$dir/marked")" ] ||
-		{ warned "$1" "$2" marked; return 1; }
+# warns_of LINES COMPILER STANDARD FILE
+warns_of() {
+	of=$1
+	shift
+	said=$(warned "$@") && [ "$said" = "$of" ] || { printf '%s\n' "$said"; return 1; }
 }
 
 [ -n "$CXX" ] || skip 'the suite in C++' 'no C++ compiler'
+each=$(awk '{ print NR }' "$dir/marked")
 for by in $(present "$CXX" g++ clang++); do
 	try "the suite passes as c++17 by $by" passes "$by"
 	try "it is c++20 for $by" builds "$by" c++20 -fsyntax-only
 	for as in c++17 c++20; do
-		try "each that must be looked at, dropped as $as by $by" warns_of_each "$by" $as
-		try "those that may be dropped as $as by $by" none "$(warned "$by" $as free)"
+		try "each that must be looked at, dropped as $as by $by" warns_of "$each" "$by" $as marked
+		try "those that may be dropped as $as by $by" warns_of '' "$by" $as free
 	done
 done
 finish

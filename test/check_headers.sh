@@ -11,13 +11,6 @@ srcdir=${srcdir:-.}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# The configured compiler and the usual ones, each once.
-present() {
-	for compiler; do
-		! command -v "${compiler%% *}" >/dev/null || echo "${compiler%% *}"
-	done | awk '!seen[$0]++'
-}
-
 # compiles COMPILER LANGUAGE STANDARD HEADER FLAG..., twice: guards hold, macros of the first time do
 # no harm.
 compiles() {

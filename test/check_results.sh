@@ -11,13 +11,6 @@ srcdir=${srcdir:-.}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# The configured compiler and the usual ones, each once.
-present() {
-	for compiler; do
-		! command -v "${compiler%% *}" >/dev/null || echo "${compiler%% *}"
-	done | awk '!seen[$0]++'
-}
-
 # All that are marked, each called once: what it gives stands for nothing.
 cat >"$dir/marked" <<'END'
 co_accept(0, 0, 0)

@@ -4,6 +4,7 @@
 #	try "the promise" command...	ok if the command succeeds, else not ok and what it printed
 #	skip "the promise" "why"	ok, not tried
 #	finish				the plan; a script that ends before it counts as an error
+#	present gcc clang		those of these compilers that are here, each once
 
 tried=0
 broken=0
@@ -33,6 +34,12 @@ not() {
 # Succeeds if a list is empty, and prints it if not.
 none() {
 	[ -z "$1" ] || { printf '%s\n' "$1"; return 1; }
+}
+
+present() {
+	for compiler; do
+		! command -v "${compiler%% *}" >/dev/null || echo "${compiler%% *}"
+	done | awk '!seen[$0]++'
 }
 
 finish() {
