@@ -50,29 +50,35 @@ if [ -e .libs/libwhorl-jemalloc.so ]; then
 fi
 
 # Compilers make symbols like __x86.get_pc_thunk and __odr_asan; those are not ours.
-clashing() {
-	$NM --extern-only --defined-only .libs/libwhorl.a |
-		awk 'NF == 3 && $3 !~ /^(wheel_|co_|whorl__|__)/'
+none_clashes() {
+	$NM --extern-only --defined-only "$1" >"$dir/defined" || return
+	none "$(awk 'NF == 3 && $3 !~ /^(wheel_|co_|whorl__|__)/' "$dir/defined")"
 }
-try 'all names in the static library have our prefixes' none "$(clashing)"
 
-visible_internals() {
-	$READELF --wide --symbols .libs/libwhorl.a |
-		awk '$8 ~ /^whorl__/ && $5 == "GLOBAL" && $6 != "HIDDEN" && $7 != "UND" {
-			print $8
-		}'
+internals_are_hidden() {
+	$READELF --wide --symbols "$1" >"$dir/symbols" || return
+	none "$(awk '$8 ~ /^whorl__/ && $5 == "GLOBAL" && $6 != "HIDDEN" && $7 != "UND" {
+		print $8
+	}' "$dir/symbols")"
 }
-try 'internal names are hidden' none "$(visible_internals)"
+
+if [ -e .libs/libwhorl.a ]; then
+	try 'all names in the static library have our prefixes' none_clashes .libs/libwhorl.a
+	try 'internal names are hidden' internals_are_hidden .libs/libwhorl.a
+else
+	skip 'names in the static library' 'there is none'
+fi
 
 # A copy of the wheel in another program: no other file of ours, and of the C library only what the
 # compiler itself calls.
-wheel_needs() {
+wheel_needs_nothing() {
 	mkdir -p "$dir/wheel/whorl"
 	cp "$srcdir/include/whorl/wheel.h" "$dir/wheel/whorl/"
 	for source in "$srcdir"/wheel/*.c; do
-		$CC -std=c11 -ffreestanding -O2 -I"$dir/wheel" -c "$source" -o "$dir/wheel.o"
-		$NM --undefined-only "$dir/wheel.o"
-	done | awk '$2 !~ /^(mem(cpy|move|set|cmp)|wheel_.*)$/'
+		$CC -std=c11 -ffreestanding -O2 -I"$dir/wheel" -c "$source" -o "$dir/wheel.o" &&
+			$NM --undefined-only "$dir/wheel.o" >>"$dir/undefined" || return
+	done
+	none "$(awk '$2 !~ /^(mem(cpy|move|set|cmp)|wheel_.*)$/' "$dir/undefined")"
 }
-try 'the wheel alone compiles freestanding and needs nothing' none "$(wheel_needs)"
+try 'the wheel alone compiles freestanding and needs nothing' wheel_needs_nothing
 finish
