@@ -4,19 +4,13 @@
 # shellcheck disable=SC2317  # try calls the functions
 set -eu
 srcdir=${srcdir:-.}
-: "${CC:=cc}" "${CXX:=}" "${MAKE:=make}" "${PKG_CONFIG:=pkg-config}" "${VERSION?}"
-: "${bindir?the directories of the installation}" "${datadir?}" "${libdir?}"
-: "${pkgconfigdir?}" "${pkgincludedir?}"
+: "${CC:=cc}" "${CXX:=}" "${VERSION?}"
+: "${bindir?the directories of the installation}" "${datadir?}" "${libdir?}" "${pkgincludedir?}"
 # shellcheck source=test/tap.sh
 . "$srcdir/test/tap.sh"
 
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-root=$dir/root
-export PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_LIBDIR="$root$pkgconfigdir"
-# What are the system's folders outside are not so in this root.
-export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
-unset MAKEFLAGS MFLAGS MAKELEVEL
+# shellcheck source=test/installed.sh
+. "$srcdir/test/installed.sh"
 
 cat >"$dir/user.c" <<'USER'
 #include <errno.h>
@@ -49,10 +43,6 @@ int main(void)
 USER
 cp "$dir/user.c" "$dir/user.cc"
 
-install_it() {
-	"$MAKE" install DESTDIR="$root"
-}
-
 version_is() {
 	[ "$("$PKG_CONFIG" --modversion whorl)" = "$VERSION" ]
 }
@@ -60,8 +50,7 @@ version_is() {
 # uses COMPILER SOURCE: with the shared library.
 uses_shared() {
 	# shellcheck disable=SC2046,SC2086
-	$1 -o "$dir/user" "$dir/$2" $("$PKG_CONFIG" --cflags --libs whorl) &&
-		LD_LIBRARY_PATH="$root$libdir" "$dir/user"
+	$1 -o "$dir/user" "$dir/$2" $("$PKG_CONFIG" --cflags --libs whorl) && "$dir/user"
 }
 
 uses_static() {
@@ -70,16 +59,27 @@ uses_static() {
 		"$dir/user"
 }
 
+# try_static PROMISE COMPILER SOURCE
+try_static() {
+	echo 'int main(void) { return 0; }' >"$dir/empty.${3##*.}"
+	if ! [ -e "$root$libdir/libwhorl.a" ]; then
+		skip "$1" 'no static library was installed'
+	elif ! $2 -static -o "$dir/empty" "$dir/empty.${3##*.}" >"$dir/said" 2>&1; then
+		skip "$1" 'the compiler links nothing statically'
+	else
+		try "$1" uses_static "$2" "$3"
+	fi
+}
+
 sleepers_run() {
-	LD_LIBRARY_PATH="$root$libdir" \
-		"$root$bindir/whorl-sleepers" -n 10 --loops 1 --min-ms 1 --max-ms 2
+	"$root$bindir/whorl-sleepers" -n 10 --loops 1 --min-ms 1 --max-ms 2
 }
 
 # As gdb does in the real place: below its auto-load folder the library's whole path again.
 gdb_loads() {
 	mkdir -p "$dir/auto-load$(dirname "$root")"
 	ln -s "$root$datadir/gdb/auto-load" "$dir/auto-load$root"
-	LD_LIBRARY_PATH="$root$libdir" gdb -nx -batch -iex "add-auto-load-safe-path $dir" \
+	gdb -nx -batch -iex "add-auto-load-safe-path $dir" \
 		-iex "add-auto-load-scripts-directory $dir/auto-load" \
 		-ex 'break main' -ex run -ex 'info coroutines' "$dir/user" </dev/null >"$dir/said" 2>&1
 	cat "$dir/said"
@@ -105,10 +105,10 @@ if command -v gdb >/dev/null; then
 else
 	skip 'gdb knows of coroutines' 'no gdb'
 fi
-try 'a C program, static' uses_static "$CC" user.c
+try_static 'a C program, static' "$CC" user.c
 if [ -n "$CXX" ]; then
 	try 'a C++ program, shared' uses_shared "$CXX" user.cc
-	try 'a C++ program, static' uses_static "$CXX" user.cc
+	try_static 'a C++ program, static' "$CXX" user.cc
 else
 	skip 'a C++ program' 'no C++ compiler'
 fi
