@@ -285,7 +285,7 @@ struct co_loop {
 	unsigned budget;		/* switches left in this pass */
 	struct co *main;		/* co_run's, until it is done */
 	bool virtual_clock;
-	bool guest;			/* not in co_run: somebody polls timer_fd */
+	bool guest;			/* not in co_run: somebody polls epoll_fd */
 	bool testing;			/* inside co_test_* */
 	bool idle;			/* a guest that waited: descriptors are to be looked at */
 	bool shutting_down, grace_over;

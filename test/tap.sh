@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2317
-# For the shell tests, which source this file: results in TAP, as test-driver reads it.
+# For the shell tests, which source this file: results in TAP, for automake's tap-driver.sh.
 #
 #	try "the promise" command...	ok if the command succeeds, else not ok and what it printed
 #	skip "the promise" "why"	ok, not tried

@@ -59,10 +59,10 @@
  * Cost. O(1), and no allocation, unless something else is said.
  *
  * In this file: time; the runtime and its options; loops as guests; sleeping and yielding; scopes;
- * coroutines; groups; figures; the virtual clock. Mutexes and the like are in <whorl/sync.h>,
- * which is included. Attributes, raw coroutines and generators are in
- * <whorl/coro.h>, which is included. Generators may suspend: then the coroutine that called
- * co_gen_next does.
+ * coroutines; groups; figures; the virtual clock. Included with it: <whorl/coro.h>, attributes, raw
+ * coroutines and generators; <whorl/sync.h>, mutexes and the like; <whorl/chan.h>, channels and
+ * select; <whorl/io.h>, descriptors; <whorl/work.h>, functions that block; <whorl/pace.h>, tickers
+ * and limiters. A generator may suspend: then the coroutine that called co_gen_next does.
  */
 #ifndef WHORL_CO_H
 #define WHORL_CO_H
@@ -196,8 +196,8 @@ struct co_options {
 #define CO_OPT_NO_GUARD_PROBE	1u	/* guard stacks as on kernels without MADV_GUARD_INSTALL */
 #define CO_OPT_NO_SEGV_REPORT	2u	/* leave SIGSEGV alone: no report of a stack overflow. The
 					 * alternate signal stack is made all the same */
-/* Wishes for what the loop waits with, epoll(7) or io_uring(7); passed over where it is not built
- * in. */
+/* Wishes for what the loop waits with. It is epoll(7) in any case so far: there is no engine on
+ * io_uring(7) yet, and a wish for it is passed over. */
 #define CO_OPT_POLL_ENGINE_EPOLL 4u
 #define CO_OPT_POLL_ENGINE_URING 8u
 
@@ -720,7 +720,7 @@ struct co_stats {
 	size_t timers;			/* armed in the wheel */
 	size_t stacks_madvise;		/* stacks in use whose guard is by MADV_GUARD_INSTALL, */
 	size_t stacks_mprotect;		/* ... by mprotect(2), */
-	size_t stacks_canary;		/* ... a word that is looked at when the coroutine stops */
+	size_t stacks_canary;		/* ... 64 bytes that are looked at when the coroutine stops */
 	size_t stack_mapped;		/* bytes of address space of all stacks, guards included */
 	uint64_t passes;		/* of the loop, since it was opened */
 	uint64_t switches;		/* to a coroutine, since then */
