@@ -1,7 +1,7 @@
 /* Whorl, by its public headers, with the calls that a user would write and default options.
  *
- * What others here have not: C3-small, with the smallest stacks that can be had; and wake, on the
- * virtual clock. */
+ * What others here have not: C1 with what CO_KEEP_* keeps; C3-small, with the smallest stacks that
+ * can be had; C4-slack, where a wake may come 1 ms later; and wake, on the virtual clock. */
 #include <whorl/co.h>
 #include "bench.h"
 
@@ -108,7 +108,7 @@ static void pairs(struct run *r)
 	char *first = (char *)&group, *value = first;
 	void *out;
 
-	require(co_raw_create(&co, hand_back, NULL) == 0);
+	require(co_raw_create(&co, hand_back, &attr) == 0);
 	r->ns = cpu_ns();
 	for (uint64_t i = 0; i < r->ops; i++) {
 		co_raw_resume(co, value, &out);
@@ -117,6 +117,18 @@ static void pairs(struct run *r)
 	r->ns = cpu_ns() - r->ns;
 	require((uintptr_t)value - (uintptr_t)first == r->ops);
 	co_raw_destroy(co);
+}
+
+static void pairs_fpenv(struct run *r)
+{
+	attr.flags = CO_KEEP_FPENV;
+	pairs(r);
+}
+
+static void pairs_cxx(struct run *r)
+{
+	attr.flags = CO_KEEP_CXX_EH;
+	pairs(r);
 }
 
 static void *return_it(void *value)
@@ -182,6 +194,8 @@ static void wakes(struct run *r)
 
 static const struct workload workloads[] = {
 	{ "C1", RATE, pairs },
+	{ "C1-fpenv", RATE, pairs_fpenv },
+	{ "C1-cxx", RATE, pairs_cxx },
 	{ "yield", RATE, yields },
 	{ "C2", RATE, spawns },
 	{ "C2raw", RATE, lives },
@@ -189,6 +203,7 @@ static const struct workload workloads[] = {
 	{ "C3", OWN, memory },
 	{ "C3-small", OWN, memory_small },
 	{ "C4", OWN, sleeps },
+	{ "C4-slack", OWN, sleeps },
 	{ "C5-ready", ADDED, ready },
 	{ "C5-parked", ADDED, parked },
 	{ "C7", RATE, messages },
@@ -219,5 +234,7 @@ int main(int argc, char **argv)
 	workload = parse(&contender, argc, argv, &r);
 	if (workload->run == wakes)
 		opt.clock = CO_CLOCK_VIRTUAL;
+	if (strcmp(workload->name, "C4-slack") == 0)
+		opt.slack = CO_MS(1);
 	return co_run(inside, &r, &opt, NULL) < 0;
 }
