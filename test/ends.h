@@ -252,6 +252,20 @@ static inline void finish(pthread_t thread)
 	IS(pthread_join(thread, NULL), 0);
 }
 
+/* Waits, the whole thread, until another one waits in the kernel, or is gone: the main thread's id
+ * is getpid(). */
+static inline void until_asleep(pid_t thread)
+{
+	char path[64], state = 0;
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+	while (state != 'S' && (stat = fopen(path, "r")) != NULL) {
+		IS(fscanf(stat, "%*d (%*[^)]) %c", &state), 1);
+		fclose(stat);
+	}
+}
+
 /* Waits, the whole thread, until *value is at least that. */
 static inline void await(atomic_int *value, int least)
 {

@@ -743,7 +743,7 @@ SCENARIO_WITH(C24_cancels_that_race_with_the_end_of_the_scope, real_clock())
 /* A ref that was handed out rules out a deadlock: somebody may come. */
 static void *comes_late(void *unused)
 {
-	usleep(20000);
+	until_asleep(getpid());
 	IS(co_scope_cancel_remote((co_scope_ref){ atomic_load(&shared_id) }, EIO), 0);
 	return unused;
 }
@@ -773,7 +773,7 @@ static struct co_post_node ends_the_wait = { .fn = on_post_end_the_wait };
 
 static void *posts_late(void *to)
 {
-	usleep(20000);
+	until_asleep(getpid());
 	IS(co_post(*(co_loop_ref *)to, &ends_the_wait), 0);
 	return NULL;
 }

@@ -6,12 +6,14 @@
 #include "ends.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 
 struct job {
 	atomic_int entered, open, left, dropped; /* open: it may return */
 	int result, rc, next, got;
 	unsigned flags;
 	pthread_t ran_on, dropped_on;
+	pid_t thread;	/* the id of ran_on */
 	bool unsettled; /* the call has not returned */
 	co_ns at;
 };
@@ -21,6 +23,7 @@ static int job(void *arg)
 	struct job *j = arg;
 
 	j->ran_on = pthread_self();
+	j->thread = (pid_t)syscall(SYS_gettid);
 	atomic_fetch_add(&j->entered, 1);
 	await(&j->open, 1);
 	atomic_fetch_add(&j->left, 1);
@@ -216,7 +219,8 @@ static int cancels_what_is_done(void *arg)
 	atomic_store(&k->job->open, 1);
 	for (int i = 0; i < 1000 && atomic_load(&k->job->left) == 0; i++)
 		usleep(100);
-	usleep(20000); /* the thread has handed it back, most likely */
+	if (atomic_load(&k->job->left))
+		until_asleep(k->job->thread); /* it has handed it back */
 	return co_cancel(k->ref, 0);
 }
 
@@ -326,7 +330,7 @@ static int leaves_work(void *unused)
 static void *opens_late(void *unused)
 {
 	await(&left_behind.entered, 1);
-	usleep(20000);
+	until_asleep(getpid());
 	atomic_store(&left_behind.open, 1);
 	return unused;
 }
@@ -633,10 +637,10 @@ SCENARIO(S228_no_jump_while_offloaded_work_is_in_flight)
 	IS(n.at, MS(1000));
 }
 
-static int ten_real_ms(void *unused)
+static int lasts_until_the_loop_waits(void *unused)
 {
 	(void)unused;
-	usleep(10000);
+	until_asleep(getpid());
 	return 3;
 }
 
@@ -647,11 +651,18 @@ SCENARIO(S228_not_even_if_all_wait)
 	int result = -1;
 
 	lone_start(&h, nap, &n);
-	IS(co_work(ten_real_ms, NULL, &result), 0);
+	IS(co_work(lasts_until_the_loop_waits, NULL, &result), 0);
 	IS(result, 3);
 	AT(0);
 	ck_assert(!n.over);
 	IS(lone_end(&h), 0);
+}
+
+static int ten_real_ms(void *unused)
+{
+	(void)unused;
+	usleep(10000);
+	return 3;
 }
 
 /* The loop waits for it in the kernel, and does not go round meanwhile. */

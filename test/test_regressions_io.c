@@ -38,10 +38,10 @@ static void on_post_hurry(struct co_post_node *node)
 
 static struct co_post_node hurry = { .fn = on_post_hurry };
 
-/* Posts when the loop is likely to sleep; if it is not yet, no harm is done. */
+/* Posts when the loop sleeps. */
 static void *hurries_up(void *to)
 {
-	usleep(20000);
+	until_asleep(getpid());
 	IS(co_post(*(co_loop_ref *)to, &hurry), 0);
 	return NULL;
 }
@@ -414,7 +414,7 @@ SCENARIO(C38_waits_on_descriptors_do_not_stop_the_clock)
 
 static void *puts_late(void *arg)
 {
-	usleep(20000);
+	until_asleep(getpid());
 	put(*(int *)arg, "from afar");
 	return NULL;
 }
