@@ -56,7 +56,7 @@ static inline __attribute__((always_inline)) void warm(const struct co *co)
 /* Fetches its control block. */
 static inline __attribute__((always_inline)) void warm_block(const struct co *co)
 {
-	for (size_t line = 0; line < offsetof(struct co, loop); line += 64)
+	for (size_t line = 0; line < offsetof(struct co, fiber.stack.slab); line += 64)
 		__builtin_prefetch((const char *)co + line);
 }
 

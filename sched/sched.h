@@ -205,7 +205,8 @@ enum co_state {
 };
 
 /* A control block: dense, apart from the stacks, and never anything else while the loop lives, so
- * that a stale reference can be looked at. What choosing and waking need comes first. */
+ * that a stale reference can be looked at. What choosing, waking and parking need comes first, up to
+ * the bounds of the stack: with a crowd of sleepers each line of it is a cache miss. */
 struct co {
 	struct whorl__fiber *on;	/* where it goes on: its own fiber, or that of a generator
 					 * it is in */
@@ -220,8 +221,12 @@ struct co {
 	uint64_t tick;			/* what the timer was armed for, before slack;
 					 * TICK_NEVER: it is not armed */
 	struct node *scope;		/* the innermost */
-	struct whorl__fiber fiber;
 	struct co_loop *loop;
+	unsigned streak;		/* cancellation points in a row that did not block */
+	unsigned checkpoints;		/* calls of co_checkpoint since it was parked */
+	unsigned ignored;		/* -ECANCELED in a row */
+	unsigned depth;			/* of nodes in use */
+	struct whorl__fiber fiber;
 	struct co *next;		/* among the free */
 	struct home *home;		/* NULL once done */
 	struct group *group;		/* whose child it is */
@@ -238,10 +243,6 @@ struct co {
 	bool keep;			/* the reference was asked for */
 	bool was_cancelled;		/* once done */
 	bool stormed;			/* its cancel storm was reported */
-	unsigned streak;		/* cancellation points in a row that did not block */
-	unsigned checkpoints;		/* calls of co_checkpoint since it was parked */
-	unsigned ignored;		/* -ECANCELED in a row */
-	unsigned depth;			/* of nodes in use */
 	unsigned mutexes;		/* that it holds */
 };
 _Static_assert(sizeof(struct co) <= 368 && sizeof(struct node) <= 104, "a million of them count");

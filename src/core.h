@@ -151,8 +151,8 @@ struct whorl__env; /* FP control words, C++ exception state, sanitizers' words: 
 struct whorl__fiber {
 	void *sp;		      /* where it stands while it does not run */
 	unsigned flags;		      /* CO_KEEP_*, WHORL__FIBER_*: nonzero = the slow path */
-	struct whorl__fiber *resumer; /* of a raw coroutine: where it suspends to; else NULL */
 	struct whorl__stack stack;    /* low NULL: the thread's own */
+	struct whorl__fiber *resumer; /* of a raw coroutine: where it suspends to; else NULL */
 	const char *name;	      /* for reports; may be NULL */
 	const void *site;	      /* where it was created, for reports; may be NULL */
 	struct whorl__env *env;	      /* with CO_KEEP_* or SANITIZED: on its own stack */
