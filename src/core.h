@@ -69,7 +69,7 @@ struct whorl__stack {
 /* A pool keeps the stacks of one loop (not locked), or of all raw coroutines of the process
  * (src/raw.c locks). `record`: bytes of its owners' records, whole lines. `no_probe` is
  * CO_OPT_NO_GUARD_PROBE's meaning: do as on kernels without MADV_GUARD_INSTALL. Fini unmaps all but
- * the slabs in which a stack is still in use: those leak, on purpose. */
+ * the slabs in which a stack is still in use: those stay, on purpose, and the pool with them. */
 #define WHORL__SMALL_CLASSES 5				       /* 1 KiB << class: up to 16 KiB */
 #define WHORL__LARGE_CLASSES (SIZE_MAX > UINT32_MAX ? 20 : 16) /* 16 KiB << n: up to 8 GiB */
 #define WHORL__STACK_CLASSES (WHORL__SMALL_CLASSES + WHORL__LARGE_CLASSES)

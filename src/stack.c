@@ -65,7 +65,6 @@ enum { BATCH = 256 };		    /* stacks that lose their pages in one go: some 130 u
 struct whorl__slab {	   /* at the beginning of its mapping */
 	char *base;	   /* of stack 0, guard included */
 	size_t length;	   /* bytes mapped */
-	size_t mprotected; /* guards that count against the process's maps */
 	unsigned size_class, slot;
 	uint32_t stacks;
 	uint32_t fresh;	      /* from this one on they were never handed out */
@@ -155,7 +154,7 @@ static bool guard_by_madvise(char *guard)
 	return state == WORKS;
 }
 
-static bool guard_by_mprotect(char *guard, struct whorl__slab *slab)
+static bool guard_by_mprotect(char *guard)
 {
 	if (!take_maps())
 		return false;
@@ -163,11 +162,10 @@ static bool guard_by_mprotect(char *guard, struct whorl__slab *slab)
 		atomic_fetch_sub(&mprotected, 1);
 		return false;
 	}
-	slab->mprotected++;
 	return true;
 }
 
-static unsigned char install_guard(bool probe, struct whorl__slab *slab, char *low)
+static unsigned char install_guard(bool probe, const struct whorl__slab *slab, char *low)
 {
 	if (slab->size_class < WHORL__SMALL_CLASSES) {
 		memset(low - WHORL__LINE, POISON, WHORL__LINE);
@@ -175,7 +173,7 @@ static unsigned char install_guard(bool probe, struct whorl__slab *slab, char *l
 	}
 	if (probe && guard_by_madvise(low - WHORL__GUARD_SIZE))
 		return WHORL__GUARD_MADVISE;
-	if (guard_by_mprotect(low - WHORL__GUARD_SIZE, slab))
+	if (guard_by_mprotect(low - WHORL__GUARD_SIZE))
 		return WHORL__GUARD_MPROTECT;
 	return WHORL__GUARD_CANARY;
 }
@@ -371,20 +369,6 @@ void whorl__stack_pool_init(struct whorl__stack_pool *pool, size_t record, bool 
 	*pool = (struct whorl__stack_pool){ .record = record, .no_probe = no_probe };
 }
 
-void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
-{
-	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++)
-		for (unsigned slot = 0; slot < WHORL__SLABS; slot++) {
-			struct whorl__slab *slab = pool->classes[n].slab[slot];
-
-			if (slab == NULL || slab->idle_count < slab->fresh)
-				continue;
-			atomic_fetch_sub(&mprotected, (long)slab->mprotected);
-			munmap(slab, slab->length);
-		}
-	whorl__stack_pool_init(pool, pool->record, pool->no_probe);
-}
-
 static void tell_valgrind(const struct whorl__stack *stack, bool live)
 {
 	__attribute__((unused)) const char *end = stack->low + stack->size + WHORL__STACK_RECORD;
@@ -495,35 +479,60 @@ static size_t cool(struct whorl__stack_pool *pool, struct whorl__slab *slab, siz
 	return count;
 }
 
-/* Stacks from `first` on, all idle, are fresh again. */
-static void forget(struct whorl__stack_pool *pool, struct whorl__slab *slab, uint32_t first)
+/* Stacks from `first` on, all idle, have lost their pages, or will. */
+static void chill(struct whorl__stack_pool *pool, struct whorl__slab *slab, uint32_t first)
 {
 	for (uint32_t i = first; i < slab->fresh; i++) {
-		if (slab->guard[i] == WHORL__GUARD_MPROTECT ||
-		    slab->guard[i] == (WHORL__GUARD_MPROTECT | COLD)) {
-			atomic_fetch_sub(&mprotected, 1);
-			slab->mprotected--;
-		}
-		if ((slab->guard[i] & COLD) == 0) {
-			pool->classes[slab->size_class].warm--;
-			pool->warm--;
-		}
+		if ((slab->guard[i] & COLD) != 0)
+			continue;
+		slab->guard[i] |= COLD;
+		pool->classes[slab->size_class].warm--;
+		pool->warm--;
 	}
+}
+
+/* They are fresh again, too. */
+static void forget(struct whorl__stack_pool *pool, struct whorl__slab *slab, uint32_t first)
+{
+	chill(pool, slab, first);
+	for (uint32_t i = first; i < slab->fresh; i++)
+		if (slab->guard[i] == (WHORL__GUARD_MPROTECT | COLD))
+			atomic_fetch_sub(&mprotected, 1);
 	slab->fresh = slab->idle_count = first;
 }
 
-/* Of a slab that nobody uses and that has a hole, where others may have mapped something since. */
-static void lose(struct whorl__stack_pool *pool, struct whorl__slab *slab, char *hole,
-		 size_t length)
+/* Of a slab that nobody uses: it is not the pool's any more, but still mapped. */
+static void let_go(struct whorl__stack_pool *pool, struct whorl__slab *slab)
 {
 	struct whorl__stack_class *class = &pool->classes[slab->size_class];
-	char *end = (char *)slab + slab->length;
 
 	forget(pool, slab, 0);
 	class->open &= ~(UINT32_C(1) << slab->slot);
 	class->slab[slab->slot] = NULL;
 	class->stacks -= slab->stacks;
 	pool->mapped -= slab->length;
+}
+
+void whorl__stack_pool_fini(struct whorl__stack_pool *pool)
+{
+	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++)
+		for (unsigned slot = 0; slot < WHORL__SLABS; slot++) {
+			struct whorl__slab *slab = pool->classes[n].slab[slot];
+
+			if (slab == NULL || slab->idle_count < slab->fresh)
+				continue;
+			let_go(pool, slab);
+			munmap(slab, slab->length);
+		}
+}
+
+/* Of one that has a hole, where others may have mapped something since. */
+static void lose(struct whorl__stack_pool *pool, struct whorl__slab *slab, char *hole,
+		 size_t length)
+{
+	char *end = (char *)slab + slab->length;
+
+	let_go(pool, slab);
 	if (hole + length < end)
 		munmap(hole + length, (size_t)(end - hole) - length);
 	munmap(slab, (size_t)(hole - (char *)slab));
@@ -543,15 +552,16 @@ static bool remap(struct whorl__stack_pool *pool, struct whorl__slab *slab)
 	uint32_t first = slab->fresh > BATCH ? slab->fresh - BATCH : 0;
 	size_t each = stride(pool, slab->size_class), from = round_up(first * each, page_size());
 	size_t length = round_up(slab->fresh * each, page_size()) - from;
-	bool mapped;
 
 	if (madvise(slab->base + from, length, MADV_DONTNEED) < 0)
 		return false; /* locked memory would come back with the mapping */
-	mapped = map_again(slab->base + from, length);
-	if (madvise(slab->base + from, length, MADV_NOHUGEPAGE) < 0 && errno == ENOMEM && !mapped)
-		lose(pool, slab, slab->base + from, length);
-	if (!mapped)
+	chill(pool, slab, first);
+	if (!map_again(slab->base + from, length)) {
+		if (madvise(slab->base + from, length, MADV_DONTNEED) < 0 && errno == ENOMEM)
+			lose(pool, slab, slab->base + from, length);
 		return false;
+	}
+	madvise(slab->base + from, length, MADV_NOHUGEPAGE);
 	if (!slab->in_order)
 		for (uint32_t i = 0; i < slab->fresh; i++)
 			slab->idle[i] = i;

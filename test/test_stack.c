@@ -28,6 +28,7 @@ static long test_sysconf(int name);
 static int calls_left = -1; /* before one fails; negative: none does */
 static bool fail_all_after;
 static bool holes; /* what is mapped over something else is unmapped, and then refused */
+static bool no_huge_pages; /* nor advice about them */
 static int advice_in_vain = -1; /* >= 0: MADV_GUARD_INSTALL does nothing and gives this errno */
 static size_t large_pages;	/* bytes; 0: pages are what they are here */
 
@@ -75,6 +76,10 @@ static void *test_mmap(void *at, size_t length, int protection, int flags, int f
 static int test_madvise(void *at, size_t length, int advice)
 {
 	are_pages(at, length);
+	if (advice == MADV_NOHUGEPAGE && no_huge_pages) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (advice == MADV_GUARD_INSTALL && advice_in_vain >= 0) {
 		errno = advice_in_vain;
 		return errno == 0 ? 0 : -1;
@@ -151,6 +156,36 @@ static struct whorl__stack get(size_t size)
 }
 
 #define AT_LEAST(size) ((size) < smallest(false) ? smallest(false) : (size_t)(size))
+
+/* What the pool knows of its stacks, of which so many are in use, agrees. */
+static void count_all(size_t lives)
+{
+	size_t busy = 0, warm = 0;
+
+	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++) {
+		const struct whorl__stack_class *class = &pool.classes[n];
+		size_t of_class = 0;
+
+		for (unsigned slot = 0; slot < WHORL__SLABS; slot++) {
+			const struct whorl__slab *slab = class->slab[slot];
+
+			for (uint32_t i = 0; slab != NULL && i < slab->idle_count; i++) {
+				of_class += (slab->guard[slab->idle[i]] & COLD) == 0;
+				ck_assert(i >= slab->cold_count ||
+					  (slab->guard[slab->idle[i]] & COLD) != 0);
+			}
+			busy += slab != NULL ? slab->fresh - slab->idle_count : 0;
+			if (slab != NULL)
+				ck_assert_int_eq(class->open >> slab->slot & 1,
+						 slab->idle_count > 0 ||
+							 slab->fresh < slab->stacks);
+		}
+		ck_assert_uint_eq(of_class, class->warm);
+		warm += of_class;
+	}
+	ck_assert_uint_eq(busy, lives);
+	ck_assert_uint_eq(warm, pool.warm);
+}
 
 START_TEST(sizes_are_rounded_up)
 {
@@ -255,11 +290,15 @@ START_TEST(fini_unmaps_all_but_slabs_in_use)
 	mapped = pool.mapped;
 	ck_assert_uint_ge(mapped, 200 * stride(&pool, WHORL__SMALL_CLASSES + 2));
 	whorl__stack_pool_fini(&pool);
-	ck_assert_uint_eq(pool.mapped, 0);
+	ck_assert_uint_eq(pool.mapped, kept.slab->length);
 	ck_assert_int_eq(write_to(other[0].low), SIGSEGV);
 	ck_assert_int_eq(write_to(other[199].low), SIGSEGV);
 	ck_assert_int_eq(write_to(kept.low), 0);
-	ck_assert_int_eq(write_to(get(0).low), 0); /* an empty pool again */
+	count_all(1);
+	ck_assert_int_eq(write_to(get(0).low), 0);
+	whorl__stack_put(&pool, &kept); /* by a thread that outlives the pool */
+	ck_assert_ptr_eq(get((size_t)1 << 20).low, kept.low);
+	count_all(2);
 }
 END_TEST
 
@@ -709,11 +748,30 @@ START_TEST(memory_that_the_system_does_not_take)
 			fail_all_after = all;
 			trim_all();
 			calls_left = -1;
+			for (size_t i = 0; n % 2 == 0 && i < MANY; i += 100)
+				whorl__stack_put(&pool, &many[i]);
 			burst(0, 0, 0);
 			for (size_t i = 0; i < MANY; i++)
 				ck_assert(whorl__stack_intact(&many[i]));
 		}
 	}
+}
+END_TEST
+
+/* Those that stay where they are have lost their pages all the same. */
+START_TEST(small_stacks_have_their_poison_when_there_are_no_maps)
+{
+	burst(4096, CO_SMALL_STACK, 0); /* several slabs */
+	for (int period = 0; period < 2; period++)
+		whorl__stack_pool_next_period(&pool);
+	calls_left = 1; /* the mapping is to fail, its advice is not */
+	ck_assert(whorl__stack_pool_trim(&pool));
+	ck_assert_int_eq(calls_left, -1);
+	count_all(0);
+	burst(4096, CO_SMALL_STACK, 1);
+	for (size_t i = 0; i < MANY; i++)
+		ck_assert(whorl__stack_intact(&many[i]));
+	count_all(MANY);
 }
 END_TEST
 
@@ -723,13 +781,14 @@ static bool advice_on_nothing_is_refused(void)
 	char *nothing = mmap(NULL, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	munmap(nothing, page_size());
-	return madvise(nothing, page_size(), MADV_NOHUGEPAGE) < 0 && errno == ENOMEM;
+	return madvise(nothing, page_size(), MADV_DONTNEED) < 0 && errno == ENOMEM;
 }
 
 START_TEST(a_slab_with_a_hole_is_used_no_more)
 {
 	if (!advice_on_nothing_is_refused())
 		return;
+	no_huge_pages = true;
 	burst(0, 0, 0);
 	for (int period = 0; period < 2; period++)
 		whorl__stack_pool_next_period(&pool);
@@ -769,35 +828,6 @@ static void look(size_t i)
 	ck_assert_uint_eq(at_low, live[i].mark);
 	ck_assert_uint_eq(at_top, live[i].mark);
 	ck_assert(whorl__stack_intact(&live[i].stack));
-}
-
-static void count_all(size_t lives)
-{
-	size_t busy = 0, warm = 0;
-
-	for (unsigned n = 0; n < WHORL__STACK_CLASSES; n++) {
-		const struct whorl__stack_class *class = &pool.classes[n];
-		size_t of_class = 0;
-
-		for (unsigned slot = 0; slot < WHORL__SLABS; slot++) {
-			const struct whorl__slab *slab = class->slab[slot];
-
-			for (uint32_t i = 0; slab != NULL && i < slab->idle_count; i++) {
-				of_class += (slab->guard[slab->idle[i]] & COLD) == 0;
-				ck_assert(i >= slab->cold_count ||
-					  (slab->guard[slab->idle[i]] & COLD) != 0);
-			}
-			busy += slab != NULL ? slab->fresh - slab->idle_count : 0;
-			if (slab != NULL)
-				ck_assert_int_eq(class->open >> slab->slot & 1,
-						 slab->idle_count > 0 ||
-							 slab->fresh < slab->stacks);
-		}
-		ck_assert_uint_eq(of_class, class->warm);
-		warm += of_class;
-	}
-	ck_assert_uint_eq(busy, lives);
-	ck_assert_uint_eq(warm, pool.warm);
 }
 
 static void live_at_random(long rounds)
@@ -865,6 +895,9 @@ static void live_with_pages_of(size_t bytes)
 		ck_assert_uint_eq(whorl__stack_used(&small, RECORD), small.size);
 		whorl__stack_put(&pool, &a);
 		ck_assert_ptr_eq(get(size).low, a.low);
+		whorl__stack_put(&pool, &a);
+		whorl__stack_put(&pool, &b);
+		whorl__stack_put(&pool, &small);
 	}
 	whorl__stack_pool_fini(&pool);
 	ck_assert_uint_eq(pool.mapped, 0);
@@ -960,13 +993,14 @@ SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_wha
       fini_unmaps_all_but_slabs_in_use, guards_of_the_best_kind,
       K3_a_million_guarded_stacks_in_under_100_maps, no_probe_means_mprotect,
       a_kernel_without_guards_is_asked_once, a_kernel_that_lies_is_found_out,
-      locked_memory_gets_mprotect, mprotect_has_half_of_the_maps,
-      mprotect_ends_at_its_share_of_the_maps, a_canary_sees_any_word_of_its_line,
-      small_stacks_are_packed, poison_sees_any_byte_of_its_line,
+      locked_memory_gets_mprotect,
+      mprotect_has_half_of_the_maps, mprotect_ends_at_its_share_of_the_maps,
+      a_canary_sees_any_word_of_its_line, small_stacks_are_packed, poison_sees_any_byte_of_its_line,
       small_and_ordinary_ones_are_not_mixed, used_of_a_small_stack,
-      two_periods_after_the_peak_memory_goes_back, what_is_in_use_stays_and_so_do_guards,
-      a_peak_that_comes_again_costs_no_system_call, who_is_interrupted_goes_on_later,
-      small_stacks_have_their_poison_again, memory_that_the_system_does_not_take,
-      a_slab_with_a_hole_is_used_no_more, whatever_comes_nothing_is_lost, pages_of_16_kib, pages_of_64_kib,
-      used_is_the_lowest_byte_ever_written, nth_system_call_fails,
+      two_periods_after_the_peak_memory_goes_back,
+      what_is_in_use_stays_and_so_do_guards, a_peak_that_comes_again_costs_no_system_call,
+      who_is_interrupted_goes_on_later, small_stacks_have_their_poison_again,
+      small_stacks_have_their_poison_when_there_are_no_maps, memory_that_the_system_does_not_take,
+      a_slab_with_a_hole_is_used_no_more, whatever_comes_nothing_is_lost, pages_of_16_kib,
+      pages_of_64_kib, used_is_the_lowest_byte_ever_written, nth_system_call_fails,
       all_system_calls_from_the_nth_fail, without_room_for_a_large_slab_a_small_one_will_do)
