@@ -106,7 +106,7 @@ WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool,
  * stacks keep their pages as were in use at one time in this period or the one before, a quarter
  * more, and a few.
  * Trim takes the pages of some of the others; true: there are more to be had now. Untidy: there are
- * stacks that may lose their pages, now or in later periods, if nobody needs them. */
+ * stacks that may lose their pages, now or in later periods, if no more are used than now. */
 WHORL__HIDDEN void whorl__stack_pool_next_period(struct whorl__stack_pool *pool);
 WHORL__HIDDEN bool whorl__stack_pool_trim(struct whorl__stack_pool *pool);
 WHORL__HIDDEN size_t whorl__stack_pool_peak(const struct whorl__stack_pool *pool);

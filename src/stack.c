@@ -584,10 +584,15 @@ static size_t reserve(unsigned n)
 	return RESERVE / usable(n);
 }
 
-/* How many are to be kept: peaks are never quite the same. */
+/* How many idle ones are kept beside so many: peaks are never quite the same. */
+static size_t beside(size_t busy, unsigned n)
+{
+	return busy / 4 + reserve(n);
+}
+
 static size_t keep(const struct whorl__stack_class *class, unsigned n)
 {
-	return peak(class) + peak(class) / 4 + reserve(n);
+	return peak(class) + beside(peak(class), n);
 }
 
 /* Of one slab: true if something was done. `spare`: how many of the class's stacks that are not
@@ -624,10 +629,12 @@ bool whorl__stack_pool_trim(struct whorl__stack_pool *pool)
 	bool settled = true, more = false;
 
 	for (unsigned n = 0; n < WHORL__STACK_CLASSES && !more; n++) {
-		if (pool->classes[n].stacks == 0)
+		const struct whorl__stack_class *class = &pool->classes[n];
+
+		if (class->stacks == 0)
 			continue;
 		more = trim_class(pool, n);
-		settled = settled && pool->classes[n].warm <= reserve(n);
+		settled = settled && class->warm <= beside(class->busy, n);
 	}
 	pool->settled = settled && !more ? pool->warm : 0;
 	errno = saved_errno;

@@ -651,6 +651,24 @@ START_TEST(two_periods_after_the_peak_memory_goes_back)
 }
 END_TEST
 
+/* As many idle ones are kept beside those in use as ever: nobody need look again. */
+START_TEST(a_load_that_stays_is_tidy)
+{
+	burst(0, 0, 0);
+	for (size_t i = 0; i < 500; i++)
+		many[i] = get(0);
+	for (int period = 0; period < 3; period++) {
+		trim_all();
+		ck_assert(whorl__stack_pool_untidy(&pool) == (period < 2));
+		whorl__stack_pool_next_period(&pool);
+	}
+	ck_assert_uint_eq(pool.warm, 125 + reserve(size_class(0, 0)));
+	for (size_t i = 0; i < 500; i++)
+		whorl__stack_put(&pool, &many[i]);
+	ck_assert(whorl__stack_pool_untidy(&pool));
+}
+END_TEST
+
 START_TEST(what_is_in_use_stays_and_so_do_guards)
 {
 	enum whorl__guard best = best_guard();
@@ -997,7 +1015,7 @@ SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_wha
       mprotect_has_half_of_the_maps, mprotect_ends_at_its_share_of_the_maps,
       a_canary_sees_any_word_of_its_line, small_stacks_are_packed, poison_sees_any_byte_of_its_line,
       small_and_ordinary_ones_are_not_mixed, used_of_a_small_stack,
-      two_periods_after_the_peak_memory_goes_back,
+      two_periods_after_the_peak_memory_goes_back, a_load_that_stays_is_tidy,
       what_is_in_use_stays_and_so_do_guards, a_peak_that_comes_again_costs_no_system_call,
       who_is_interrupted_goes_on_later, small_stacks_have_their_poison_again,
       small_stacks_have_their_poison_when_there_are_no_maps, memory_that_the_system_does_not_take,
