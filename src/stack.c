@@ -121,37 +121,34 @@ static bool take_maps(void)
 	return false;
 }
 
-/* The kernel reports what it may not read with EFAULT, where we would die. */
-static bool readable(const char *byte)
+/* Tries MADV_GUARD_INSTALL on one, and looks: some emulators of system calls say yes to all advice.
+ * The kernel reports what a pipe may not read with EFAULT, where we would die; without a pipe the
+ * question is left to another stack. EINVAL is the answer of kernels before 6.13, and for locked
+ * memory; what the first stack meets goes for the process. */
+static int try_guard(char *guard)
 {
-	bool yes = true;
-	int ends[2];
+	int ends[2], found = UNKNOWN;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return true;
-	yes = write(ends[1], byte, 1) == 1 || errno != EFAULT;
+		return UNKNOWN;
+	if (madvise(guard, WHORL__GUARD_SIZE, MADV_GUARD_INSTALL) == 0)
+		found = write(ends[1], guard, 1) < 0 && errno == EFAULT ? WORKS : MISSING;
+	else if (errno == EINVAL)
+		found = MISSING;
 	close(ends[0]);
 	close(ends[1]);
-	return yes;
+	if (found != UNKNOWN)
+		atomic_store(&guard_install, found);
+	return found;
 }
 
-/* EINVAL is the answer of kernels before 6.13, and for locked memory; what the first stack meets
- * goes for the process. Some emulators of system calls say yes to all advice, hence the second
- * look. */
 static bool guard_by_madvise(char *guard)
 {
 	int state = atomic_load(&guard_install);
 
-	if (state == MISSING)
-		return false;
-	if (madvise(guard, WHORL__GUARD_SIZE, MADV_GUARD_INSTALL) < 0) {
-		if (state == UNKNOWN && errno == EINVAL)
-			atomic_store(&guard_install, MISSING);
-		return false;
-	}
 	if (state == UNKNOWN)
-		atomic_store(&guard_install, state = readable(guard) ? MISSING : WORKS);
-	return state == WORKS;
+		return try_guard(guard) == WORKS;
+	return state == WORKS && madvise(guard, WHORL__GUARD_SIZE, MADV_GUARD_INSTALL) == 0;
 }
 
 static bool guard_by_mprotect(char *guard)

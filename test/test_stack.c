@@ -10,15 +10,18 @@
 static void *test_mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset);
 static int test_madvise(void *at, size_t length, int advice);
 static int test_mprotect(void *at, size_t length, int protection);
+static int test_pipe2(int ends[2], int flags);
 static long test_sysconf(int name);
 #define mmap test_mmap
 #define madvise test_madvise
 #define mprotect test_mprotect
+#define pipe2 test_pipe2
 #define sysconf test_sysconf
 #include "../src/stack.c"
 #undef mmap
 #undef madvise
 #undef mprotect
+#undef pipe2
 #undef sysconf
 
 #include "suite.h"
@@ -29,6 +32,7 @@ static int calls_left = -1; /* before one fails; negative: none does */
 static bool fail_all_after;
 static bool holes; /* what is mapped over something else is unmapped, and then refused */
 static bool no_huge_pages; /* nor advice about them */
+static bool no_descriptors;
 static int advice_in_vain = -1; /* >= 0: MADV_GUARD_INSTALL does nothing and gives this errno */
 static size_t large_pages;	/* bytes; 0: pages are what they are here */
 
@@ -91,6 +95,15 @@ static int test_mprotect(void *at, size_t length, int protection)
 {
 	are_pages(at, length);
 	return fails() ? -1 : mprotect(at, length, protection);
+}
+
+static int test_pipe2(int ends[2], int flags)
+{
+	if (no_descriptors) {
+		errno = EMFILE;
+		return -1;
+	}
+	return fails() ? -1 : pipe2(ends, flags);
 }
 
 static long test_sysconf(int name)
@@ -385,6 +398,25 @@ START_TEST(a_kernel_that_lies_is_found_out)
 	stack = get(0);
 	expect_guard(&stack, WHORL__GUARD_MPROTECT);
 	ck_assert_int_eq(atomic_load(&guard_install), MISSING);
+}
+END_TEST
+
+/* Nor are guards that cannot be looked at left where a canary would be read. */
+START_TEST(without_descriptors_the_question_stays_open)
+{
+	struct whorl__stack stack;
+
+	no_descriptors = true;
+	stack = get(0);
+	expect_guard(&stack, WHORL__GUARD_MPROTECT);
+	atomic_store(&mprotect_limit, 1);
+	stack = get(0);
+	expect_guard(&stack, WHORL__GUARD_CANARY);
+	ck_assert(whorl__stack_intact(&stack));
+	no_descriptors = false;
+	atomic_store(&mprotect_limit, 10);
+	stack = get(0);
+	expect_guard(&stack, best_guard());
 }
 END_TEST
 
@@ -1011,7 +1043,7 @@ SUITE("stack", sizes_are_rounded_up, the_largest_size, the_record_lies_above_wha
       fini_unmaps_all_but_slabs_in_use, guards_of_the_best_kind,
       K3_a_million_guarded_stacks_in_under_100_maps, no_probe_means_mprotect,
       a_kernel_without_guards_is_asked_once, a_kernel_that_lies_is_found_out,
-      locked_memory_gets_mprotect,
+      without_descriptors_the_question_stays_open, locked_memory_gets_mprotect,
       mprotect_has_half_of_the_maps, mprotect_ends_at_its_share_of_the_maps,
       a_canary_sees_any_word_of_its_line, small_stacks_are_packed, poison_sees_any_byte_of_its_line,
       small_and_ordinary_ones_are_not_mixed, used_of_a_small_stack,
