@@ -15,11 +15,15 @@
 #include "frame.h"
 #include "sanitizer.h"
 
-/* Itanium C++ ABI: Exception Handling, 2.2.2 "Caught Exception Stack". Absent from programs without
- * a C++ runtime. */
+/* Itanium C++ ABI: Exception Handling, 2.2.2 "Caught Exception Stack"; the third word is what
+ * Exception Handling ABI for the Arm Architecture (IHI 0038A), 12.2 "Per-thread global memory"
+ * adds. Absent from programs without a C++ runtime. */
 struct cxx_globals {
 	void *caught_exceptions;
 	unsigned uncaught_exceptions;
+#ifdef __ARM_EABI__
+	void *propagating_exceptions; /* while destructors run: __cxa_end_cleanup goes on with one */
+#endif
 };
 extern struct cxx_globals *__cxa_get_globals(void) __attribute__((weak));
 
@@ -81,21 +85,15 @@ void whorl__fiber_init(struct whorl__fiber *f, void *base, unsigned flags, whorl
 
 static void swap_env(const struct whorl__fiber *f)
 {
-	struct cxx_globals *globals, *kept;
-	void *caught;
-	unsigned uncaught;
+	struct cxx_globals *globals, others;
 
 	if ((f->flags & CO_KEEP_FPENV) != 0)
 		whorl__fpenv_swap(&f->env->fp);
 	if ((f->flags & CO_KEEP_CXX_EH) != 0 && __cxa_get_globals != NULL) {
 		globals = __cxa_get_globals();
-		kept = &f->env->cxx;
-		caught = globals->caught_exceptions;
-		uncaught = globals->uncaught_exceptions;
-		globals->caught_exceptions = kept->caught_exceptions;
-		globals->uncaught_exceptions = kept->uncaught_exceptions;
-		kept->caught_exceptions = caught;
-		kept->uncaught_exceptions = uncaught;
+		others = *globals;
+		*globals = f->env->cxx;
+		f->env->cxx = others;
 	}
 }
 

@@ -501,12 +501,34 @@ START_TEST(K8_fp_control_is_the_threads_without_the_flag)
 }
 END_TEST
 
-/* Itanium C++ ABI, 2.2.2. */
+/* Itanium C++ ABI, 2.2.2, and the Arm EHABI's appendix B. */
 struct cxx_globals {
 	void *caught;
 	unsigned uncaught;
+#ifdef __ARM_EABI__
+	void *propagating;
+#endif
 };
 static _Thread_local struct cxx_globals cxx;
+
+/* All of them say `n`. */
+static void set_globals(intptr_t n)
+{
+	cxx = (struct cxx_globals){ .caught = number(n), .uncaught = (unsigned)n };
+#ifdef __ARM_EABI__
+	cxx.propagating = number(n);
+#endif
+}
+
+static void globals_are(intptr_t n)
+{
+	ck_assert_ptr_eq(cxx.caught, number(n));
+	ck_assert_uint_eq(cxx.uncaught, (unsigned)n);
+#ifdef __ARM_EABI__
+	ck_assert_ptr_eq(cxx.propagating, number(n));
+#endif
+}
+
 struct cxx_globals *__cxa_get_globals(void);
 struct cxx_globals *__cxa_get_globals(void)
 {
@@ -517,12 +539,11 @@ static void *catch_something(void *value)
 {
 	intptr_t n = (intptr_t)value;
 
-	ck_assert_ptr_null(cxx.caught);
-	cxx = (struct cxx_globals){ .caught = value, .uncaught = (unsigned)n };
+	globals_are(0);
+	set_globals(n);
 	while (n > 0) {
 		n = (intptr_t)co_raw_suspend(NULL);
-		ck_assert_ptr_eq(cxx.caught, value);
-		ck_assert_uint_eq(cxx.uncaught, (unsigned)(intptr_t)value);
+		globals_are((intptr_t)value);
 	}
 	return NULL;
 }
@@ -536,12 +557,10 @@ START_TEST(cxx_exceptions_of_its_own)
 		for (int i = 0; i < 10; i++) {
 			if (round == 1)
 				co[i] = create(catch_something, &attr);
-			cxx.caught = number(1000 + i);
-			cxx.uncaught = 1;
+			set_globals(1000 + i);
 			resume(co[i], round * (i + 1), round);
-			ck_assert_ptr_eq(cxx.caught, number(1000 + i));
-			ck_assert_uint_eq(cxx.uncaught, 1);
-			cxx.caught = NULL;
+			globals_are(1000 + i);
+			set_globals(0);
 		}
 	}
 	for (int i = 0; i < 10; i++)
@@ -693,8 +712,10 @@ END_TEST
 
 SUITE("raw", values_go_in_and_out, out_may_be_null, state_follows, a_finished_one_is_not_resumed,
       resume_nests, one_that_waits_for_another_is_not_resumed, the_last_resumer_gets_control,
-      suspend_outside_gives_null, bad_arguments, errno_is_left_alone, destroying_a_running_one_aborts,
-      stacks_are_reused_last_in_first_out, all_bytes_asked_for_can_be_used, high_water_mark,
-      threads_share_the_stacks, K8_fp_control_of_its_own, K8_fp_control_when_nested,
-      K8_fp_control_is_the_threads_without_the_flag, cxx_exceptions_of_its_own,
-      threads_leave_nothing_mapped, nth_system_call_fails, all_system_calls_from_the_nth_fail)
+      suspend_outside_gives_null, bad_arguments, errno_is_left_alone,
+      destroying_a_running_one_aborts, stacks_are_reused_last_in_first_out,
+      all_bytes_asked_for_can_be_used, high_water_mark, threads_share_the_stacks,
+      K8_fp_control_of_its_own, K8_fp_control_when_nested,
+      K8_fp_control_is_the_threads_without_the_flag,
+      cxx_exceptions_of_its_own, threads_leave_nothing_mapped, nth_system_call_fails,
+      all_system_calls_from_the_nth_fail)
