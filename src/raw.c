@@ -1,11 +1,11 @@
 /* Raw coroutines: a fiber that remembers who resumed it.
  *
- * A coroutine's record lies at the upper end of its own stack, and its stack comes from one pool
- * that all threads share under a lock, but for one that each thread keeps: creating one allocates nothing else. Resuming stores the
- * running fiber as the resumer and switches; suspending delivers the results and switches back, so
- * that nothing is left to do behind either switch and both are jumps. Nothing here assumes that the
- * two alternate: the body of a coroutine may be left by a switch of the scheduler's and be taken up
- * again, and is RUNNING all that time. */
+ * A coroutine's record lies at the upper end of its own stack: creating one allocates nothing else.
+ * Stacks come from one pool, which all threads share under a lock; the last one that a thread put
+ * back it keeps for itself. Resuming stores the running fiber as the resumer and switches;
+ * suspending delivers the results and switches back, so that nothing is left to do behind either
+ * switch and both are jumps. Nothing here assumes that the two alternate: the body of a coroutine
+ * may be left by a switch of the scheduler's and be taken up again, and is RUNNING all that time. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <pthread.h>
@@ -16,6 +16,7 @@
 #include "raw.h"
 
 #define PERIOD 5 /* s */
+#define EACH 64	 /* calls of a thread: then it tidies */
 
 #define RECORD ((sizeof(struct co_raw) + 63) & ~(size_t)63)
 _Static_assert(RECORD <= WHORL__RECORD_MAX, "the stack's own bytes stay the user's");
@@ -27,7 +28,8 @@ static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
  * the life of a short coroutine (37 to 25 ns). At its end the thread gives it to the pool. */
 static WHORL__TLS struct kept {
 	struct whorl__stack stack; /* low NULL: none */
-	bool watched;		   /* give_up will be called */
+	unsigned
+		left; /* calls before one tidies; 0: at first, when give_up is not yet to be called */
 } kept;
 static pthread_key_t ends;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -37,13 +39,10 @@ static bool have_key;
  * nothing else is called regularly here. Periods are those of sched/tidy.c. Under the lock. */
 static void tidy(void)
 {
-	static unsigned count;
 	static time_t period_end; /* s */
 	static bool more;
 	struct timespec now;
 
-	if (++count % 64 != 0)
-		return;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	for (int n = 0; n < 2 && now.tv_sec >= period_end + n * PERIOD; n++) {
 		whorl__stack_pool_next_period(&pool);
@@ -64,11 +63,12 @@ static void unlock_pool(void)
 	pthread_mutex_unlock(&pool_lock);
 }
 
-static void put_in_pool(const struct whorl__stack *stack)
+static void put_in_pool(const struct whorl__stack *stack, bool tidies)
 {
 	lock_pool();
 	whorl__stack_put(&pool, stack);
-	tidy();
+	if (tidies)
+		tidy();
 	unlock_pool();
 }
 
@@ -77,8 +77,8 @@ static void give_up(void *of_thread)
 	struct kept *k = of_thread;
 
 	if (k->stack.low != NULL)
-		put_in_pool(&k->stack);
-	*k = (struct kept){ .watched = false };
+		put_in_pool(&k->stack, false);
+	*k = (struct kept){ .left = 0 };
 }
 
 /* In the child of a fork the pool is whole and free: no thread that is not there has it half
@@ -87,15 +87,6 @@ static void set_up(void)
 {
 	have_key = pthread_key_create(&ends, give_up) == 0;
 	pthread_atfork(lock_pool, unlock_pool, unlock_pool);
-}
-
-static bool may_keep(void)
-{
-	if (WHORL__LIKELY(kept.watched))
-		return true;
-	pthread_once(&once, set_up);
-	kept.watched = have_key && pthread_setspecific(ends, &kept) == 0;
-	return kept.watched;
 }
 
 static int get_stack(const struct co_attr *attr, struct whorl__stack *out)
@@ -115,23 +106,34 @@ static int get_stack(const struct co_attr *attr, struct whorl__stack *out)
 	return rc;
 }
 
+/* The first of a thread, and each 64th after it: the next one shall lie where others are in use. */
+static void put_and_tidy(const struct whorl__stack *stack)
+{
+	pthread_once(&once, set_up);
+	if (have_key && pthread_setspecific(ends, &kept) == 0)
+		kept.left = EACH - 1;
+	put_in_pool(stack, true);
+}
+
 static void put_stack(const struct whorl__stack *stack)
 {
-	if (!may_keep()) {
-		put_in_pool(stack);
+	if (WHORL__UNLIKELY(kept.left == 0)) {
+		put_and_tidy(stack);
 		return;
 	}
+	kept.left--;
 	if (kept.stack.low != NULL)
-		put_in_pool(&kept.stack);
+		put_in_pool(&kept.stack, false);
 	kept.stack = *stack;
 }
 
-/* dlclose of the library. */
+/* dlclose of the library, or exit: then other threads may still have coroutines, and make more. */
 __attribute__((destructor)) static void unload(void)
 {
 	give_up(&kept);
 	if (have_key)
 		pthread_key_delete(ends);
+	have_key = false;
 	lock_pool();
 	whorl__stack_pool_fini(&pool);
 	unlock_pool();

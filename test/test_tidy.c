@@ -492,7 +492,27 @@ START_TEST(stacks_of_raw_coroutines_go_back_as_others_are_destroyed)
 }
 END_TEST
 
+/* Also when each takes the stack that its thread has at hand. */
+START_TEST(stacks_of_raw_coroutines_go_back_as_one_is_destroyed_again_and_again)
+{
+	size_t floor, n = SANITIZED ? 500 : 5000;
+
+	create_and_destroy(10);
+	floor = resident();
+	create_and_destroy(n);
+	if (!SANITIZED)
+		ck_assert_uint_ge(resident(), floor + n * 4096);
+	for (int i = 0; i < 100 * 64; i++) {
+		ahead += i % (50 * 64) == 0 ? 6 : 0;
+		create_and_destroy(1);
+	}
+	if (!SANITIZED)
+		ck_assert_uint_le(resident(), floor + ((size_t)2 << 20));
+}
+END_TEST
+
 SUITE("tidy", a_burst_goes_back, a_burst_on_small_stacks_goes_back,
       a_burst_goes_back_through_malloc, who_stays_is_whole, who_stays_on_a_small_stack_is_whole,
       a_load_that_varies_costs_no_system_call, a_loop_that_waits_is_woken_for_it,
-      a_deadlock_does_not_wait_for_it, stacks_of_raw_coroutines_go_back_as_others_are_destroyed)
+      a_deadlock_does_not_wait_for_it, stacks_of_raw_coroutines_go_back_as_others_are_destroyed,
+      stacks_of_raw_coroutines_go_back_as_one_is_destroyed_again_and_again)

@@ -119,8 +119,8 @@ size_t co_raw_stack_used(const struct co_raw *co);
 /* Frees a coroutine that is new, suspended or done. Of a suspended one nothing more runs: what its
  * frames own is not released (co_gen_free does unwind). NULL: nothing happens. A running one is
  * misuse: a message is printed and the program aborts. The stack is kept for the next coroutine of
- * any thread; the memory of those that were not needed for 5 to 10 s goes back, a little with each
- * 64th call. Cost: about 10 ns. */
+ * any thread; the memory of those that were not needed for 5 to 10 s goes back, a little with the
+ * first call of a thread and each 64th after it. Cost: about 10 ns. */
 void co_raw_destroy(struct co_raw *co);
 
 /* -------------------------------------------------------------------------------------- generators
