@@ -71,7 +71,7 @@ struct whorl__stack {
  * CO_OPT_NO_GUARD_PROBE's meaning: do as on kernels without MADV_GUARD_INSTALL. Fini unmaps all but
  * the slabs in which a stack is still in use: those stay, on purpose, and the pool with them. */
 #define WHORL__SMALL_CLASSES 5				       /* 1 KiB << class: up to 16 KiB */
-#define WHORL__LARGE_CLASSES (SIZE_MAX > UINT32_MAX ? 20 : 16) /* 16 KiB << n: up to 8 GiB */
+#define WHORL__LARGE_CLASSES (SIZE_MAX > UINT32_MAX ? 20 : 16) /* 16 KiB << n: to 8 GiB, 512 MiB */
 #define WHORL__STACK_CLASSES (WHORL__SMALL_CLASSES + WHORL__LARGE_CLASSES)
 #define WHORL__STACK_MAX ((size_t)16 << 10 << (WHORL__LARGE_CLASSES - 1))
 #define WHORL__SMALL_MAX ((size_t)1 << 10 << (WHORL__SMALL_CLASSES - 1))

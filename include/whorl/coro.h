@@ -86,7 +86,8 @@ enum co_raw_state {
  * *out is the caller's until co_raw_destroy.
  *
  *	0
- *	-EINVAL		out or fn is NULL, a flag is unknown, or the stack is larger than 8 GiB
+ *	-EINVAL		out or fn is NULL, a flag is unknown, or the stack is larger than 8 GiB, on
+ *			32-bit CPUs 512 MiB
  *	-ENOMEM		no address space for the stack, or for an alternate signal stack
  *
  * Cost: about 30 ns with a stack that was used before, else also some system calls. */
