@@ -113,12 +113,18 @@ struct unwound {
 	}
 };
 
+/* A function of its own, from which the unwinder goes on to the next. */
+[[gnu::noinline]] static void is_left(int who, int depth)
+{
+	unwound local{ who, depth };
+
+	throw trouble{ who, depth };
+}
+
 static void is_unwound(int who, int depth)
 {
 	try {
-		unwound local{ who, depth };
-
-		throw trouble{ who, depth };
+		is_left(who, depth);
 	} catch (const trouble &t) {
 		rest();
 		handles(t);
