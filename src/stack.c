@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "frame.h"
 #include "sanitizer.h"
 #ifdef WHORL_VALGRIND
 #include <valgrind/valgrind.h>
@@ -212,11 +213,19 @@ static size_t stride(const struct whorl__stack_pool *pool, unsigned n)
 	return round_up(below(n) + usable(n) + WHORL__STACK_RECORD, page_size());
 }
 
-/* A sanitizer's frames are too large for small stacks. */
+/* Whether frames are too large for small stacks: the switch's own, or a sanitizer's. */
+static bool large_frames(void)
+{
+#ifdef WHORL__NO_SMALL_STACKS
+	return true;
+#else
+	return whorl__sanitizer_frames();
+#endif
+}
+
 static bool is_small(size_t size, unsigned flags)
 {
-	return (flags & CO_SMALL_STACK) != 0 && size <= WHORL__SMALL_MAX &&
-	       !whorl__sanitizer_frames();
+	return (flags & CO_SMALL_STACK) != 0 && size <= WHORL__SMALL_MAX && !large_frames();
 }
 
 static size_t or_default(size_t size, bool small)

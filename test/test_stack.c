@@ -508,7 +508,7 @@ START_TEST(small_stacks_are_packed)
 {
 	struct whorl__stack stack[1000];
 
-	for (size_t size = 1024; size <= 16384 && !whorl__sanitizer_frames(); size *= 2) {
+	for (size_t size = 1024; size <= 16384 && !large_frames(); size *= 2) {
 		for (int i = 0; i < 1000; i++) {
 			stack[i] = get_small(size - (size_t)(i % 500));
 			ck_assert_uint_eq(stack[i].size, size);
@@ -524,7 +524,7 @@ START_TEST(small_stacks_are_packed)
 		for (int i = 0; i < 1000; i++)
 			ck_assert(whorl__stack_intact(&stack[i]));
 	}
-	ck_assert_uint_eq(pool.in_use[WHORL__GUARD_SMALL], whorl__sanitizer_frames() ? 0 : 5000);
+	ck_assert_uint_eq(pool.in_use[WHORL__GUARD_SMALL], large_frames() ? 0 : 5000);
 }
 END_TEST
 
@@ -532,7 +532,7 @@ START_TEST(poison_sees_any_byte_of_its_line)
 {
 	struct whorl__stack stack = get_small(2048);
 
-	for (int i = 1; i <= 64 && !whorl__sanitizer_frames(); i++) {
+	for (int i = 1; i <= 64 && !large_frames(); i++) {
 		stack.low[-i] ^= i % 2 ? 1 : (char)POISON;
 		ck_assert(!whorl__stack_intact(&stack));
 		stack.low[-i] ^= i % 2 ? 1 : (char)POISON;
@@ -548,7 +548,7 @@ START_TEST(small_and_ordinary_ones_are_not_mixed)
 {
 	struct whorl__stack small = get_small(16384), ordinary = get(16384), tiny = get_small(1);
 
-	if (whorl__sanitizer_frames())
+	if (large_frames())
 		return;
 	ck_assert_int_ne(ordinary.guard, WHORL__GUARD_SMALL);
 	ck_assert(whorl__stack_again(&small, 16384, CO_SMALL_STACK));
@@ -574,7 +574,7 @@ START_TEST(used_of_a_small_stack)
 	ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), 0);
 	memset(whorl__stack_top(&stack) - RECORD, 1, RECORD);
 	ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), 0);
-	for (size_t depth = 8; depth <= 2048 && !whorl__sanitizer_frames(); depth += 8) {
+	for (size_t depth = 8; depth <= 2048 && !large_frames(); depth += 8) {
 		stack.low[stack.size - depth] = 1;
 		ck_assert_uint_eq(whorl__stack_used(&stack, RECORD), depth);
 	}

@@ -56,7 +56,7 @@ struct co_attr {
  * 8 or 16 KiB (0 = 4 KiB), and memory is used for little more than that. For great numbers of
  * coroutines whose code is known; co_stack_used and co_raw_stack_used tell how much it needs. A
  * larger stack_size makes an ordinary stack, as if the flag were not there, and so does a build
- * with a sanitizer.
+ * with a sanitizer, or one for a CPU that has no switch of its own (docs/porting.md).
  *
  * An overflow is found when the coroutine next stops or ends, by the 64 bytes below the stack; by
  * then it may have written to a neighbour. The program ends with SIGABRT and the same message.

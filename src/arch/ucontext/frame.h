@@ -6,6 +6,10 @@
 
 #include <fenv.h>
 
+/* A frame holds a ucontext_t, 968 bytes on x86-64 and 4.5 KiB on aarch64: too large for any but
+ * ordinary stacks. */
+#define WHORL__NO_SMALL_STACKS 1
+
 /* Writes the first frame below `base` (a multiple of 16) and returns the sp to switch to. */
 __attribute__((visibility("hidden"))) void *
 whorl__frame_make(char *base, void (*entry)(void *arg, void *value), void *arg);
