@@ -501,6 +501,45 @@ START_TEST(K8_fp_control_is_the_threads_without_the_flag)
 }
 END_TEST
 
+static void mask_usr1(int how)
+{
+	sigset_t one;
+
+	sigemptyset(&one);
+	sigaddset(&one, SIGUSR1);
+	ck_assert_int_eq(pthread_sigmask(how, &one, NULL), 0);
+}
+
+static bool usr1_is_blocked(void)
+{
+	sigset_t all;
+
+	ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &all), 0);
+	return sigismember(&all, SIGUSR1);
+}
+
+static void *unblocks(void *value)
+{
+	ck_assert(usr1_is_blocked());
+	mask_usr1(SIG_UNBLOCK);
+	co_raw_suspend(NULL);
+	ck_assert(usr1_is_blocked());
+	return value;
+}
+
+START_TEST(the_signal_mask_is_the_threads)
+{
+	struct co_raw *co = create(unblocks, NULL);
+
+	for (int code = 1; code >= 0; code--) {
+		mask_usr1(SIG_BLOCK);
+		resume(co, 0, code);
+		ck_assert(usr1_is_blocked() == (code == 0));
+	}
+	co_raw_destroy(co);
+}
+END_TEST
+
 /* Itanium C++ ABI, 2.2.2, and the Arm EHABI's appendix B. */
 struct cxx_globals {
 	void *caught;
@@ -716,6 +755,6 @@ SUITE("raw", values_go_in_and_out, out_may_be_null, state_follows, a_finished_on
       destroying_a_running_one_aborts, stacks_are_reused_last_in_first_out,
       all_bytes_asked_for_can_be_used, high_water_mark, threads_share_the_stacks,
       K8_fp_control_of_its_own, K8_fp_control_when_nested,
-      K8_fp_control_is_the_threads_without_the_flag,
+      K8_fp_control_is_the_threads_without_the_flag, the_signal_mask_is_the_threads,
       cxx_exceptions_of_its_own, threads_leave_nothing_mapped, nth_system_call_fails,
       all_system_calls_from_the_nth_fail)

@@ -3,8 +3,10 @@
  * A stopped fiber's frame is a variable of the whorl__switch that it stopped in; the first one lies
  * where whorl__frame_make put it. The FP environment goes along with the switch, as it does in the
  * stubs, where it is the thread's: some systems' swapcontext would give each fiber one of its
- * own. */
+ * own. All systems' would do so with the signal mask, which goes along too, for a system call
+ * more. */
 #define _GNU_SOURCE 1
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
@@ -55,6 +57,7 @@ void *whorl__switch(void **from, void *to, void *value)
 	*from = &mine;
 	whorl__fpenv_read(&other->fpenv);
 	other->value = value;
+	pthread_sigmask(SIG_BLOCK, NULL, &other->context.uc_sigmask);
 	swapcontext(&mine.context, &other->context);
 	fesetenv(&mine.fpenv.fenv);
 	return mine.value;
