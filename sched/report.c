@@ -3,7 +3,8 @@
  * Sites are return addresses, recorded where a call is made and looked up only when a text is made
  * of them. Hooks run while the loop counts as one that runs no coroutine: a call that would suspend
  * gives -EPERM there. Small stacks have no room for any of it: texts are made, and hooks called,
- * on the loop's own then. */
+ * on the loop's own then. (In what the loop calls that one is not at hand: a generator that speaks
+ * there needs the room.) */
 #define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -111,12 +112,14 @@ void whorl__run_errand(struct co_loop *l)
 	whorl__fiber_switch(e->back, NULL);
 }
 
-/* Calls fn(arg), which returns before anything else runs. */
+/* Calls fn(arg), which returns before anything else runs. While a coroutine runs, l->on stands in
+ * pass() and looks for an errand; else it is whatever called us. */
 static void with_room(struct co_loop *l, void (*fn)(void *arg), void *arg)
 {
 	struct errand e = { fn, arg, whorl__fiber_running() };
 
-	if (l && e.back->stack.low && e.back->stack.guard == WHORL__GUARD_SMALL) {
+	if (l && l->current && e.back != l->on && e.back->stack.low &&
+	    e.back->stack.guard == WHORL__GUARD_SMALL) {
 		l->errand = &e;
 		whorl__fiber_switch(l->on, NULL);
 	} else {

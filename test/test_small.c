@@ -388,6 +388,127 @@ START_TEST(reports_and_hooks_need_no_room_of_theirs)
 }
 END_TEST
 
+/* ---------------------------------------------------------- what is said, and not by a coroutine */
+
+static int in_body;
+
+static int sleeps_in_body(co_gen *gen, void *arg)
+{
+	(void)gen;
+	(void)arg;
+	in_body = co_sleep(CO_MS(1));
+	said.reports = said.misuses; /* it was said before this went on */
+	return -EIO;
+}
+
+static int sleeps_in_a_post[2];
+
+static void uses_a_generator(struct co_post_node *node)
+{
+	struct co_attr attr = { .stack_size = 16384, .flags = CO_SMALL_STACK };
+	co_gen *gen;
+
+	(void)node;
+	ck_assert_int_eq(co_gen_make(&gen, sleeps_in_body, NULL, &attr), 0);
+	for (int i = 0; i < 2; i++)
+		sleeps_in_a_post[i] = co_gen_next(gen, NULL);
+	co_gen_free(gen);
+}
+
+static void count_misuse(enum co_misuse kind, const char *text, const void *site, void *ctx)
+{
+	(void)text;
+	(void)site;
+	(void)ctx;
+	said.misuses += kind == CO_MISUSE_CALLBACK;
+}
+
+static int posts(void *arg)
+{
+	struct co_post_node node = { .fn = uses_a_generator };
+
+	(void)arg;
+	ck_assert_int_eq(co_post(co_loop_self(), &node), 0);
+	return co_sleep(CO_MS(1));
+}
+
+START_TEST(misuse_in_a_generator_of_a_callback)
+{
+	struct co_options opt = virtual;
+
+	opt.on_misuse = count_misuse;
+	run(posts, NULL, &opt);
+	ck_assert_int_eq(said.misuses, 1);
+	ck_assert_int_eq(said.reports, 1);
+	ck_assert_int_eq(in_body, -EPERM);
+	ck_assert_int_eq(sleeps_in_a_post[0], -EIO);
+	ck_assert_int_eq(sleeps_in_a_post[1], -EIO);
+}
+END_TEST
+
+static int is_stuck(void *arg)
+{
+	co_scope s = CO_SCOPE_INIT;
+
+	(void)arg;
+	co_scope_begin_shield(&s, CO_SEC(60));
+	return co_scope_end(&s, co_sleep(CO_SEC(40)));
+}
+
+/* The first is reported by the cancel of the second, that one by the loop. */
+static int has_two_stuck(void *arg)
+{
+	co_group g[2];
+	int rc = 0;
+
+	(void)arg;
+	for (int i = 0; i < 2; i++) {
+		co_group_begin(&g[i], CO_GROUP_COLLECT);
+		rc |= co_spawn(&g[i], is_stuck, NULL, NULL);
+	}
+	rc |= co_sleep(CO_MS(1));
+	rc |= co_group_cancel(&g[1], 0);
+	rc |= co_test_stall(CO_SEC(11));
+	rc |= co_group_cancel(&g[0], 0); /* it is around the other */
+	said.misuses = said.reports;
+	rc |= co_group_end(&g[1], 0);
+	return rc | co_group_end(&g[0], 0);
+}
+
+static void count_stuck(enum co_report kind, const char *text, const void *site, void *ctx)
+{
+	(void)text;
+	(void)site;
+	(void)ctx;
+	said.reports += kind == CO_REPORT_STUCK_CHILD;
+}
+
+static void *runs_a_runtime(void *opt)
+{
+	static int code = -1;
+
+	return co_run(has_two_stuck, NULL, opt, &code) == 0 && code == 0 ? opt : NULL;
+}
+
+START_TEST(reports_of_a_runtime_that_is_on_a_small_stack)
+{
+	struct co_options opt = virtual;
+	struct co_attr attr = { .stack_size = 16384, .flags = CO_SMALL_STACK };
+	struct co_raw *co;
+	void *out;
+
+	opt.attr = small;
+	opt.on_report = count_stuck;
+	ck_assert_int_eq(co_raw_create(&co, runs_a_runtime, &attr), 0);
+	ck_assert_int_eq(co_raw_resume(co, &opt, &out), 0);
+	ck_assert_ptr_eq(out, &opt);
+	ck_assert_int_eq(said.misuses, 1);
+	ck_assert_int_eq(said.reports, 2);
+	co_raw_destroy(co);
+}
+END_TEST
+
 SUITE("small", each_has_what_was_asked_for, larger_ones_are_ordinary, generators_have_them_too,
       what_coroutines_do_fits_into_2_kib, the_mark_tells_what_is_needed, they_can_be_the_default,
-      reports_and_hooks_need_no_room_of_theirs)
+      reports_and_hooks_need_no_room_of_theirs, misuse_in_a_generator_of_a_callback,
+      reports_of_a_runtime_that_is_on_a_small_stack)
