@@ -67,6 +67,7 @@ static void *serve(void *pool)
 
 	while ((work = take(pool)) != NULL) {
 		work->result = work->fn(work->arg);
+		whorl__stop_in_child(work->loop, NULL);
 		if (co_post(work->to, &work->node) < 0)	/* else it is the loop's from here on */
 			lose(pool, work);
 	}

@@ -501,6 +501,30 @@ START_TEST(K14_each_process_has_threads_for_its_work)
 }
 END_TEST
 
+static int forks_in_work(void *arg)
+{
+	(void)arg;
+	forks_in_callback(NULL);
+	return 0;
+}
+
+static int has_work_that_forks(void *arg)
+{
+	int result;
+
+	(void)arg;
+	ck_assert_int_eq(co_work(forks_in_work, NULL, &result), 0);
+	ends_with_a_word(of_callback, "a callback returned in a child of fork");
+	return 0;
+}
+
+START_TEST(K14_work_that_returns_in_the_child_ends_it)
+{
+	last_words = tmpfile();
+	PLAY(has_work_that_forks);
+}
+END_TEST
+
 static atomic_bool enough;
 
 static void *comes_and_goes(void *value)
@@ -685,5 +709,6 @@ SUITE("fork",
       K14_descriptors_are_closed_on_exec_and_in_the_child,
       K14_the_child_does_not_disturb_who_waits_in_the_parent,
       K14_each_process_has_threads_for_its_work,
+      K14_work_that_returns_in_the_child_ends_it,
       K14_what_other_threads_held_is_free_in_the_child,
       K14_guards_are_there_in_the_child)
