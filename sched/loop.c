@@ -38,6 +38,19 @@ static pthread_mutex_t loops_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct co_loop *loops, *stuck_loops;
 static uint32_t last_serial;
 
+/* This thread is inside from here on; then outside. */
+static void enter(struct co_loop *l)
+{
+	whorl__loop = l;
+	whorl__overflow_leave_alone = (l->opt.flags & CO_OPT_NO_SEGV_REPORT) != 0;
+}
+
+static void leave(void)
+{
+	whorl__overflow_leave_alone = false;
+	whorl__loop = NULL;
+}
+
 static void close_fds(struct co_loop *l)
 {
 	close(l->epoll_fd);
@@ -69,7 +82,7 @@ static void in_child(void)
 		l->next = stuck_loops;
 		stuck_loops = l;
 	}
-	whorl__loop = NULL;
+	leave();
 	pthread_mutex_unlock(&loops_lock);
 }
 
@@ -386,7 +399,7 @@ static void pass(struct co_loop *l)
 	struct co *first;
 	bool mail;
 
-	whorl__loop = l;
+	enter(l);
 	l->on = whorl__fiber_running();
 	l->stats.passes++;
 	mail = look_outside(l);
@@ -400,13 +413,11 @@ static void pass(struct co_loop *l)
 		whorl__tidy(l);
 	l->budget = l->virtual_clock ? (unsigned)queue_length(&l->ready) : BUDGET;
 	first = next_ready(l);
-	whorl__overflow_leave_alone = (l->opt.flags & CO_OPT_NO_SEGV_REPORT) != 0;
 	if (first)
 		whorl__fiber_switch(first->on, whorl__resume_value(first));
 	while (l->errand)
 		whorl__run_errand(l);
-	whorl__overflow_leave_alone = false;
-	whorl__loop = NULL;
+	leave();
 }
 
 /* When the next pass has something to do: an instant, at most l->now if at once. */
@@ -531,9 +542,9 @@ size_t co_loop_live(const co_loop *l)
 static void shut_down(struct co_loop *l, int err)
 {
 	l->shutting_down = true;
-	whorl__loop = l; /* hooks may be called, and ask */
+	enter(l); /* hooks may be called, and ask */
 	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, err, NULL);
-	whorl__loop = NULL;
+	leave();
 	if (l->opt.grace != CO_FOREVER)
 		wheel_arm(&l->wheel, &l->grace, scope_tick(sat_add(whorl__clock(l), l->opt.grace)));
 }
@@ -564,9 +575,9 @@ static void report_all(struct co_loop *l, enum co_report kind, const char *headl
 	}
 	if (shown < l->stats.live)
 		whorl__print(&t, "\n  and %zu more", l->stats.live - shown);
-	whorl__loop = l; /* the hook is called inside */
+	enter(l); /* the hook is called inside */
 	whorl__report(l, kind, NULL, "%s", buf);
-	whorl__loop = NULL;
+	leave();
 }
 
 /* After a pass that had nothing more to do. False: nothing will ever happen again. */
@@ -631,10 +642,10 @@ static void free_loop(struct co_loop *l)
 static void close_mailbox(struct co_loop *l, bool stuck)
 {
 	whorl__mailbox_shut(l->mail);
-	whorl__loop = l;
+	enter(l);
 	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, 0, NULL); /* nobody is spawned any more */
 	whorl__run_mail(l);
-	whorl__loop = NULL;
+	leave();
 	if (!stuck)
 		whorl__mailbox_free(l->mail);
 }

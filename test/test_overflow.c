@@ -684,6 +684,47 @@ START_TEST(two_runtimes_that_leave_sigsegv_alone)
 }
 END_TEST
 
+static bool called_back;
+
+static void makes_a_coroutine(struct co_post_node *node)
+{
+	bool alone = true;
+
+	(void)node;
+	use_coroutines(&alone);
+	called_back = true;
+}
+
+static int posts_to_itself(void *loop)
+{
+	static struct co_post_node node = { .fn = makes_a_coroutine };
+
+	*(co_loop_ref *)loop = co_loop_self();
+	return co_post(*(co_loop_ref *)loop, &node);
+}
+
+/* In a pass, and when the runtime closes. */
+START_TEST(what_it_calls_leaves_sigsegv_alone_too)
+{
+	struct co_options options = { .flags = CO_OPT_NO_SEGV_REPORT };
+	struct co_post_node last = { .fn = makes_a_coroutine };
+	co_loop_ref ref;
+	co_loop *l;
+
+	signal(SIGSEGV, SIG_DFL);
+	ck_assert_int_eq(co_loop_open(&l, &options), 0);
+	ck_assert_int_eq(co_loop_spawn(l, posts_to_itself, &ref), 0);
+	while (co_loop_run_once(l) > 0)
+		;
+	ck_assert(called_back);
+	called_back = false;
+	ck_assert_int_eq(co_post(ref, &last), 0);
+	ck_assert_int_eq(co_loop_close(l), 0);
+	ck_assert(called_back);
+	ck_assert(segv_is(SIG_DFL));
+}
+END_TEST
+
 START_TEST(an_alternate_stack_that_is_there_stays)
 {
 	static char mine[1 << 16];
@@ -705,4 +746,5 @@ SUITE("overflow", k1_overflow_names_the_coroutine, k2_no_frame_up_to_64_kib_jump
       small_stacks_are_looked_at_whenever_they_stop, a_handler_that_is_there_stays,
       the_handler_goes_with_the_last_thread, the_handler_goes_with_the_runtime,
       a_runtime_may_leave_sigsegv_alone, sigsegv_is_left_alone_as_long_as_the_runtime_lives,
-      two_runtimes_that_leave_sigsegv_alone, an_alternate_stack_that_is_there_stays)
+      two_runtimes_that_leave_sigsegv_alone, what_it_calls_leaves_sigsegv_alone_too,
+      an_alternate_stack_that_is_there_stays)
