@@ -5,8 +5,8 @@
  * stands in the line of its channel, senders or receivers, in order of arrival. The other side
  * takes the first offer of a line: it copies the element, notes which of a select's offers it was,
  * and wakes whoever made it. Waking, by whomever, takes all the offers of that one out of their
- * lines. So an offer that stands in a line can always be
- * taken, and of the offers of a select at most one ever is.
+ * lines. So an offer that stands in a line can always be taken, and of the offers of a select at
+ * most one ever is.
  *
  *	receivers wait		the queue is empty, and no sender waits
  *	senders wait		the queue is full, and no receiver waits
@@ -133,11 +133,6 @@ static int try_recv(co_chan *c, void *elem)
 		take(sender, 0);
 	}
 	return 0;
-}
-
-static bool past(const struct co *co, co_ns abs)
-{
-	return abs != CO_FOREVER && abs <= whorl__clock(co->loop);
 }
 
 /* ------------------------------------------------------------------- sending, receiving */

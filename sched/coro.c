@@ -154,18 +154,6 @@ void whorl__co_free(struct co *co)
 
 /* --------------------------------------------------------------------------------------- finish */
 
-static inline void put_last_stack(struct co_loop *l)
-{
-	if (l->last_stack.low)
-		whorl__stack_put(&l->stacks, &l->last_stack);
-	l->last_stack.low = NULL;
-}
-
-void whorl__put_last_stack(struct co_loop *l)
-{
-	put_last_stack(l);
-}
-
 /* Tells everybody who waits for this: the joiner, the one that waits for its start, the group. */
 static void tell(struct co *co)
 {
@@ -217,7 +205,7 @@ static _Noreturn void finish(struct co *co, int rc)
 		list_append(&co->group->done, &co->sibling);
 	else
 		whorl__co_free(co);
-	put_last_stack(l);
+	whorl__put_last_stack(l);
 	l->last_stack = co->fiber.stack;
 	l->current = NULL;
 	next = next_ready(l);
@@ -300,7 +288,7 @@ static int take_stack(struct co_loop *l, const struct co_attr *attr, struct whor
 		l->last_stack.low = NULL;
 		return 0;
 	}
-	put_last_stack(l);
+	whorl__put_last_stack(l);
 	return whorl__stack_get(&l->stacks, size, attr->flags, out);
 }
 
@@ -375,7 +363,7 @@ static int join_until(co_ref ref, int *exit_code, co_ns abs, const void *frame, 
 		take_record(target, exit_code);
 		return 0;
 	}
-	if (abs != CO_FOREVER && abs <= whorl__clock(co->loop))
+	if (past(co, abs))
 		return -ETIMEDOUT;
 	return wait_for_exit(co, target, abs, exit_code);
 }

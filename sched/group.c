@@ -412,7 +412,7 @@ static int wait_until(co_group *user, co_ns abs, const void *frame, const void *
 		return 0;
 	if (co->group == g)
 		return -EDEADLK;
-	if (abs != CO_FOREVER && abs <= whorl__clock(co->loop))
+	if (past(co, abs))
 		return -ETIMEDOUT;
 	w = whorl__wait_for(co, "the children of a group", abs, -ETIMEDOUT);
 	list_append(&g->waiters, &w->waiter.link);

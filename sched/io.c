@@ -162,7 +162,7 @@ static int wait_fd(struct co *co, int fd, int events, co_ns abs)
 		return whorl__cancelled(co);
 	if (((events & IN_EVENTS) && e->in) || ((events & POLLOUT) && e->out))
 		return -EBUSY;
-	if (abs != CO_FOREVER && abs <= whorl__clock(l))
+	if (past(co, abs))
 		return -ETIMEDOUT;
 	w = whorl__wait_for(co,
 			    events & POLLOUT ? "a descriptor to be writable"

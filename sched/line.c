@@ -32,7 +32,7 @@ int whorl__stand_in(struct co_line_ *line, struct wait *w)
 {
 	struct co *co = w->waiter.co;
 
-	if (is_overdue(w))
+	if (past(co, tick_time(w->tick)))
 		return co->rc;
 	list_append(line_of(line), &w->waiter.link);
 	return whorl__park(co);

@@ -35,11 +35,6 @@ static inline void wake_all_in(struct co_line_ *line)
 		whorl__wake(w->co, 0);
 }
 
-static inline bool is_overdue(const struct wait *w) /* its own deadline has passed */
-{
-	return w->tick != TICK_NEVER && tick_time(w->tick) <= whorl__clock(w->waiter.co->loop);
-}
-
 /* What every call on an object begins with. 0: the line is this runtime's, or, outside, nobody's.
  * -EXDEV after misuse: coroutines of another runtime hold the object or wait for it. */
 WHORL__HIDDEN int whorl__claim(struct co_line_ *line, const void *site);

@@ -123,7 +123,7 @@ static int wait_without(struct co *co, co_cond *c, co_mutex *m, co_ns abs)
 	struct wait *w = whorl__wait_for(co, "a condition", abs, -ETIMEDOUT);
 	int rc;
 
-	if (is_overdue(w))
+	if (past(co, abs))
 		return -ETIMEDOUT;
 	hand_over(co, m);
 	rc = whorl__stand_in(&c->line_, w);

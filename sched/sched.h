@@ -2,7 +2,7 @@
  *
  *	loop.c		opening, passes, waiting, shutdown; co_run
  *	clock.c		what time it is; the virtual clock
- *	queue.h		the run queue
+ *	queue.[ch]	the run queue
  *	park.c		the one way to stop and to be woken; timers of coroutines
  *	scope.c		the tree of scopes: deadlines, cancellation, what an end returns
  *	group.c		children: spawn into, wait for, outcome
@@ -387,6 +387,11 @@ WHORL__HIDDEN void whorl__tidy(struct co_loop *l);
 /* clock.c */
 WHORL__HIDDEN co_ns whorl__clock(struct co_loop *l);	/* reads it */
 
+static inline bool past(const struct co *co, co_ns abs)	/* a deadline, by the clock */
+{
+	return abs != CO_FOREVER && abs <= whorl__clock(co->loop);
+}
+
 /* park.c: `w = whorl__wait_for(co, "…", abs, result)`, put it into a line, `return
  * whorl__park(co)`. Park returns by a jump to where the next coroutine goes on, and so does a call
  * that ends with it. */
@@ -494,7 +499,12 @@ WHORL__HIDDEN int whorl__spawn(struct co_loop *l, struct group *g, const struct 
 WHORL__HIDDEN int whorl__lookup(co_ref ref, struct co **out, const void *site);
 WHORL__HIDDEN co_ref whorl__ref(const struct co *co);
 WHORL__HIDDEN void whorl__co_free(struct co *co);
-WHORL__HIDDEN void whorl__put_last_stack(struct co_loop *l);
+static inline void whorl__put_last_stack(struct co_loop *l)
+{
+	if (l->last_stack.low)
+		whorl__stack_put(&l->stacks, &l->last_stack);
+	l->last_stack.low = NULL;
+}
 WHORL__HIDDEN const char *whorl__name(const struct co *co);	/* never NULL */
 
 /* report.c */
