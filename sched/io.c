@@ -254,12 +254,24 @@ static ssize_t plainly(const struct io *io, transfer *call)
 	return call(io->fd, io->iov, io->iovs);
 }
 
+/* What read(2) does with it: nothing, at once. A receive would wait, and take a datagram. */
+static bool has_no_room(const struct io *io)
+{
+	for (int i = 0; i < io->iovs; i++)
+		if (io->iov[i].iov_len > 0)
+			return false;
+	return true;
+}
+
 static ssize_t attempt_read(const struct io *io)
 {
 	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)io->iov,
 			    .msg_iovlen = (size_t)io->iovs };
-	ssize_t n = recvmsg(io->fd, &m, MSG_DONTWAIT);
+	ssize_t n;
 
+	if (has_no_room(io))
+		return readv(io->fd, io->iov, io->iovs);
+	n = recvmsg(io->fd, &m, MSG_DONTWAIT);
 	return n < 0 && errno == ENOTSOCK ? plainly(io, readv) : n;
 }
 
@@ -313,7 +325,9 @@ static ssize_t run(const struct io *io, co_ns abs, const struct caller *by)
 	rc = whorl__point(co, by->frame);
 	if (rc < 0)
 		return rc;
-	return io->iovs < 0 ? -EINVAL : until_done(co, io, abs);
+	if (io->iovs < 0 || (io->iovs > 0 && !io->iov))
+		return -EINVAL;
+	return until_done(co, io, abs);
 }
 
 static ssize_t read_until(int fd, const struct iovec *iov, int n, co_ns abs,

@@ -390,6 +390,29 @@ SCENARIO(C34_none_of_nothing)
 	close_both(ends);
 }
 
+/* As read(2): at once, and without effect. write(2) sends an empty datagram. */
+SCENARIO(C34_a_read_into_no_room)
+{
+	char c;
+	struct iovec none[2] = { { &c, 0 }, { &c, 0 } };
+	int ends[2];
+
+	pair(ends);
+	IS(co_read_until(ends[0], &c, 0, co_now() + MS(5)), 0);
+	IS(co_readv(ends[0], none, 2), 0);
+	IS(co_readv(ends[0], NULL, 0), 0);
+	IS(co_readv(ends[0], NULL, 1), -EINVAL);
+	close_both(ends);
+	IS(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	IS(co_write(ends[1], "x", 1), 1);
+	IS(co_read(ends[0], &c, 0), 0);
+	IS(co_read_until(ends[0], &c, 1, co_now() + MS(5)), 1);
+	IS(co_write(ends[1], "x", 0), 0);
+	IS(recv(ends[0], &c, 1, MSG_DONTWAIT), 0);
+	close_both(ends);
+	AT(0);
+}
+
 /* --------------------------------------------------------------------------- connections */
 
 SCENARIO(C34_a_refused_connect)
@@ -659,6 +682,7 @@ SUITE("contract_io_streams",
       C34_partial_counts_of_reads,
       C34_partial_counts_of_writes,
       C34_none_of_nothing,
+      C34_a_read_into_no_room,
       C34_a_refused_connect,
       C34_a_reset_connection,
       C34_two_hundred_connections_at_once,
