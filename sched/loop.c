@@ -39,13 +39,13 @@ static struct co_loop *loops, *stuck_loops;
 static uint32_t last_serial;
 
 /* This thread is inside from here on; then outside. */
-static void enter(struct co_loop *l)
+static inline void enter(struct co_loop *l)
 {
 	whorl__loop = l;
 	whorl__overflow_leave_alone = (l->opt.flags & CO_OPT_NO_SEGV_REPORT) != 0;
 }
 
-static void leave(void)
+static inline void leave(void)
 {
 	whorl__overflow_leave_alone = false;
 	whorl__loop = NULL;
@@ -210,12 +210,12 @@ static void loop_init(struct co_loop *l, const struct co_options *o)
 		strncpy(l->name, o->attr.name, sizeof l->name - 1);
 		l->opt.attr.name = l->name;
 	}
-	l->virtual_clock = o->clock == CO_CLOCK_VIRTUAL;
 	l->guest = true;
 	l->fd_armed = CO_FOREVER;
-	if (l->virtual_clock && o->now && o->now(o->now_ctx) > 0)
-		l->latest = o->now(o->now_ctx);
-	l->now = whorl__clock(l);
+	if (o->now || o->clock != CO_CLOCK_VIRTUAL)
+		whorl__clock(l); /* where a virtual one begins: it is not read again */
+	l->virtual_clock = o->clock == CO_CLOCK_VIRTUAL;
+	l->now = l->latest;
 	whorl__group_init(&l->detached, &l->root, CO_GROUP_COLLECT);
 	whorl__node_root(&l->root, NULL, NULL);
 	l->root.group = &l->detached;
@@ -465,9 +465,12 @@ static void arm_fd(struct co_loop *l, co_ns at)
  * are due in quick succession share one. 100 000 sleepers: half the CPU, p50 50 us later. */
 static co_ns wake_time(const struct co_loop *l, co_ns next)
 {
-	co_ns least = l->woke + WAKE_INTERVAL;
+	co_ns least;
 
-	return l->virtual_clock || l->opt.now || next > least ? next : least;
+	if (l->virtual_clock || l->opt.now)
+		return next;
+	least = l->woke + WAKE_INTERVAL; /* of a real clock: far from the end of time */
+	return next > least ? next : least;
 }
 
 int co_loop_run_once(co_loop *l)

@@ -3,6 +3,8 @@
  */
 #include "scenario.h"
 
+#include <whorl/work.h>
+
 static const co_ns negative[] = { -1, -MS(5), INT64_MIN + 1, INT64_MIN };
 
 SCENARIO(C38_the_clock_starts_at_zero)
@@ -28,6 +30,31 @@ SCENARIO_WITH(C38_but_never_before_zero, from(-CO_SEC(5)))
 	IS(co_loop_now(), 0);
 	IS(co_sleep(MS(3)), 0);
 	AT(3);
+}
+
+SCENARIO_WITH(C38_and_never_at_the_end_of_time, from(CO_FOREVER))
+{
+	IS(co_now(), CO_FOREVER - 1);
+	IS(co_loop_now(), CO_FOREVER - 1);
+}
+
+static co_ns strides(void *at)
+{
+	return *(co_ns *)at += MS(1);
+}
+
+static struct co_options *striding(void)
+{
+	static co_ns at;
+	static struct co_options options = { .now = strides, .now_ctx = &at };
+
+	options.clock = CO_CLOCK_VIRTUAL;
+	return &options;
+}
+
+SCENARIO_WITH(C38_the_injected_time_is_read_once, striding())
+{
+	AT(1);
 }
 
 SCENARIO(C38_no_jump_while_anything_is_runnable)
@@ -373,6 +400,23 @@ SCENARIO(C38_advance_by_the_greatest_time_wakes_no_endless_sleep)
 	IS(co_group_end(&g, 0), 0);
 }
 
+static int no_work(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/* With UBSan: the loop reckons from the end of its last wait. */
+SCENARIO(C38_the_loop_waits_at_the_greatest_time)
+{
+	int result;
+
+	advance(CO_FOREVER);
+	for (int i = 0; i < 3; i++)
+		IS(co_work(no_work, NULL, &result), 0);
+	IS(co_now(), CO_FOREVER - 1);
+}
+
 /* ------------------------------------------------------------------------------- deadlock */
 
 static void expect_deadlock(co_fn *body, void *arg, enum co_clock clock, int exit_code)
@@ -645,6 +689,8 @@ SUITE("contract: virtual clock",
 	C38_the_clock_starts_at_zero,
 	C38_or_at_the_injected_time,
 	C38_but_never_before_zero,
+	C38_and_never_at_the_end_of_time,
+	C38_the_injected_time_is_read_once,
 	C38_no_jump_while_anything_is_runnable,
 	C38_jumps_to_the_next_timer,
 	C38_advance_goes_timer_by_timer,
@@ -661,6 +707,7 @@ SUITE("contract: virtual clock",
 	C38_one_of_them_at_a_time,
 	C38_none_is_a_cancellation_point,
 	C38_advance_by_the_greatest_time_wakes_no_endless_sleep,
+	C38_the_loop_waits_at_the_greatest_time,
 	C38_deadlock_cancels_main,
 	C38_deadlock_on_the_real_clock,
 	C38_an_endless_deadline_does_not_hide_a_deadlock,
