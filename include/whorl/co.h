@@ -467,7 +467,7 @@ co_ns co_time_left(void);
 
 /* Why this coroutine is cancelled: the cause of the outermost of its cancelled scopes that it can
  * see. Why s was cancelled, also after its end. 0; -ENOENT and kind CO_CAUSE_NONE: not cancelled,
- * or outside.
+ * or the first outside. -EPERM, likewise: an open scope, asked for outside.
  * Suspends: no. Cancellation point: no. */
 int co_cancel_cause(struct co_cause *out);
 int co_scope_cause(const co_scope *s, struct co_cause *out);
