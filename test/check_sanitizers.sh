@@ -16,7 +16,7 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1 TSAN_OPTIONS='' LSAN_OPTIONS
 build() {
 	# shellcheck disable=SC2046
 	"$@" -gdwarf-4 -O1 -pthread -o "$dir/user" "$srcdir/test/sanitized.c" \
-		$("$PKG_CONFIG" --cflags whorl) "$library"
+		$("$PKG_CONFIG" --cflags whorl) "$library" -lm
 }
 
 # works COMPILER FLAG...: whether there is such a runtime, and it can run here.
@@ -25,8 +25,10 @@ works() {
 	"$@" -o "$dir/empty" "$dir/empty.c" && "$dir/empty"
 } >"$dir/said" 2>&1
 
+# But for what ASan says of every program that switches by swapcontext (--with-arch=ucontext).
 silent() {
-	said=$("$@" 2>&1) && [ -z "$said" ] || { printf '%s\n' "$said"; return 1; }
+	said=$("$@" 2>&1) || { printf '%s\n' "$said"; return 1; }
+	none "$(printf '%s\n' "$said" | grep -v "ASan doesn't fully support makecontext/swapcontext")"
 }
 
 # reports WHAT COMMAND...
