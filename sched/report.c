@@ -172,6 +172,25 @@ int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *for
 	return rc;
 }
 
+struct order {
+	const void *outer, *inner;
+};
+
+static void say_order(void *arg)
+{
+	const struct order *o = arg;
+	char inner[128];
+
+	co_site_format(o->inner, inner, sizeof inner);
+	whorl__misuse(CO_MISUSE_SCOPE_ORDER, 0, o->outer,
+		      "end of a scope before one inside it, which began at %s", inner);
+}
+
+void whorl__misuse_order(const void *outer, const void *inner)
+{
+	with_room(whorl__loop, say_order, &(struct order){ outer, inner });
+}
+
 struct co *whorl__misplaced(const void *site)
 {
 	if (whorl__loop)

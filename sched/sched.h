@@ -512,6 +512,8 @@ WHORL__HIDDEN void whorl__run_errand(struct co_loop *l);
 /* Returns rc, which the mistaken call then returns. */
 WHORL__HIDDEN int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *format,
 				...) __attribute__((format(printf, 4, 5)));
+/* The end of a scope before one inside it: where they began. */
+WHORL__HIDDEN void whorl__misuse_order(const void *outer, const void *inner);
 WHORL__HIDDEN void whorl__report(struct co_loop *l, enum co_report kind, const void *site,
 				 const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* After a coroutine, or (NULL) a callback, that may have forked: if this is the child it ends, for it

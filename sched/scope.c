@@ -384,12 +384,8 @@ void whorl__close_all(struct co *co)
 /* Closes what was begun inside `n` and not ended. */
 void whorl__close_inner(struct co *co, struct node *n)
 {
-	char inner_site[128];
-
 	while (co->scope != n) {
-		co_site_format(co->scope->site, inner_site, sizeof inner_site);
-		whorl__misuse(CO_MISUSE_SCOPE_ORDER, 0, n->site,
-			      "end of a scope before one inside it, which began at %s", inner_site);
+		whorl__misuse_order(n->site, co->scope->site);
 		close_left(co, co->scope);
 	}
 }

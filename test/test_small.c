@@ -339,9 +339,10 @@ static void on_misuse(enum co_misuse kind, const char *text, const void *site, v
 {
 	(void)site;
 	(void)ctx;
-	said.misuses += kind == CO_MISUSE_SCOPE_STATE;
-	if (kind == CO_MISUSE_SCOPE_STATE)
-		hear(text);
+	if (kind != CO_MISUSE_SCOPE_STATE && kind != CO_MISUSE_SCOPE_ORDER)
+		return;
+	said.misuses++;
+	hear(text);
 }
 
 static int fails(void *arg)
@@ -357,6 +358,16 @@ static int ends_twice(void *arg)
 	(void)arg;
 	co_scope_begin(&s, CO_FOREVER);
 	return co_scope_end(&s, 0) == 0 && co_scope_end(&s, 0) == -EINVAL ? 0 : -EIO;
+}
+
+static int ends_the_outer_first(void *arg)
+{
+	co_scope outer = CO_SCOPE_INIT, inner = CO_SCOPE_INIT;
+
+	(void)arg;
+	co_scope_begin(&outer, CO_FOREVER);
+	co_scope_begin(&inner, CO_FOREVER);
+	return co_scope_end(&outer, 0) + co_scope_end(&inner, 0);
 }
 
 static int spawn_one(void *fn)
@@ -385,6 +396,11 @@ START_TEST(reports_and_hooks_need_no_room_of_theirs)
 	ck_assert_int_ge(said.misuses, 1);
 	ck_assert_int_eq(said.reports, 0);
 	ck_assert_ptr_nonnull(strstr(said.text, "'tiny'"));
+	said.misuses = 0;
+	fn = ends_the_outer_first;
+	run(spawn_one, &fn, &opt);
+	ck_assert_int_ge(said.misuses, 1);
+	ck_assert_ptr_nonnull(strstr(said.text, "one inside it, which began at"));
 }
 END_TEST
 
