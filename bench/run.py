@@ -135,8 +135,9 @@ def plan(table, found, which, options):
         for n in work[which]:
             if options.sizes and n not in options.sizes:
                 continue
+            most = table["repetitions"]["from_10000000"] if n >= 10000000 else repetitions
             cells.append({"kind": work["kind"], "workload": work["name"], "n": n,
-                          "contenders": having, "repetitions": repetitions})
+                          "contenders": having, "repetitions": min(repetitions, most)})
     return cells
 
 

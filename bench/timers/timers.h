@@ -429,8 +429,8 @@ static const struct workload workloads[] = {
 #define MOST_NS (timer_count <= 2500000 ? SECOND : 400 * timer_count)
 
 /* Periodic timers expired as often as they should have, and none of those started was lost. With
- * seed 1 also: each that is armed expires once, and then none is armed. That may cost as much as
- * the run, so once is enough. */
+ * seed 1, up to a million, also: each that is armed expires once, and then none is armed. That may
+ * cost more than the run, so once is enough. */
 static void finish(const struct workload *work)
 {
 	uint64_t left = 0, sum = 0, due = 0;
@@ -447,7 +447,7 @@ static void finish(const struct workload *work)
 		fail("periodic timers expired more or less often than they should have");
 	if (work->cancels && expired + stopped + left != started)
 		fail("a timer was lost, or expired twice");
-	if (seed != 1)
+	if (seed != 1 || timer_count > 1100000)
 		return;
 	for (size_t i = 0; periodic && i < timer_count; i++)
 		left -= stop(&timers[i]);
