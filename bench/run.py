@@ -163,29 +163,31 @@ def run_once(path, cell, seed, cpu, timeout):
         return {"error": "no JSON: " + done.stdout[:80]}
 
 
-def run_all(cells, cpu, timeout, runs):
+def run_all(cells, cpu, timeout, runs, keep):
     """Adds the runs of all cells. A repetition goes through all of them, so that the noise of an hour
-    falls on all alike, and a run that is cut short has fewer of each. In each cell each contender has its
-    turn, and who begins moves on by one. What was skipped or failed is not tried again."""
+    falls on all alike, and is kept when it is through, so that a run cut short loses none. In each cell
+    each contender has its turn, and who begins moves on by one. What was skipped or failed is not tried
+    again."""
     progress = Progress(sum(len(c["contenders"]) * c["repetitions"] for c in cells))
     done_with = set()
-    for repetition, cell in ((r, c) for r in range(max((c["repetitions"] for c in cells), default=0))
-                             for c in cells if r < c["repetitions"]):
-        shift = repetition % len(cell["contenders"])
-        for path, who in cell["contenders"][shift:] + cell["contenders"][:shift]:
-            progress.show(cell, who["name"])
-            progress.done += 1
-            one = (path, cell["workload"], cell["n"])
-            if one in done_with:
-                continue
-            used = children_cpu()
-            said = run_once(path, cell, repetition + 1, cpu, timeout)
-            used = children_cpu() - used
-            if "error" in said or "skip" in said:
-                done_with.add(one)
-            runs.append({"kind": cell["kind"], "contender": who["name"], **said,
-                         "workload": cell["workload"], "n": cell["n"],
-                         "seed": repetition + 1, "run_cpu_s": round(used, 3)})
+    for repetition in range(max((c["repetitions"] for c in cells), default=0)):
+        for cell in (c for c in cells if repetition < c["repetitions"]):
+            shift = repetition % len(cell["contenders"])
+            for path, who in cell["contenders"][shift:] + cell["contenders"][:shift]:
+                progress.show(cell, who["name"])
+                progress.done += 1
+                one = (path, cell["workload"], cell["n"])
+                if one in done_with:
+                    continue
+                used = children_cpu()
+                said = run_once(path, cell, repetition + 1, cpu, timeout)
+                used = children_cpu() - used
+                if "error" in said or "skip" in said:
+                    done_with.add(one)
+                runs.append({"kind": cell["kind"], "contender": who["name"], **said,
+                             "workload": cell["workload"], "n": cell["n"],
+                             "seed": repetition + 1, "run_cpu_s": round(used, 3)})
+        keep()
     progress.end()
 
 
@@ -276,21 +278,26 @@ def main():
     }
     began = time.monotonic()
     runs = []
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        run_all(plan(table, found, which, options), cpu, table["timeout_s"], runs)
-    except KeyboardInterrupt:
-        results["interrupted"] = True
-    compare_checks(runs)
-    results["seconds"] = round(time.monotonic() - began, 1)
-    results["machine"]["load_after"] = os.getloadavg()[0]
-    results["cells"] = summary(runs)
-    results["runs"] = runs
-
     os.makedirs(options.out, exist_ok=True)
     path = os.path.join(options.out, "results.json")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(lines_of(results))
+
+    def keep():
+        compare_checks(runs)
+        results["seconds"] = round(time.monotonic() - began, 1)
+        results["machine"]["load_after"] = os.getloadavg()[0]
+        results["cells"] = summary(runs)
+        results["runs"] = runs
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(lines_of(results))
+
+    results["interrupted"] = True
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run_all(plan(table, found, which, options), cpu, table["timeout_s"], runs, keep)
+        del results["interrupted"]
+    except KeyboardInterrupt:
+        pass
+    keep()
 
     wrong = [c for c in results["cells"] if "error" in c]
     for cell in wrong:
