@@ -922,7 +922,7 @@ static void live_at_random(long rounds)
 
 START_TEST(whatever_comes_nothing_is_lost)
 {
-	live_at_random(suite_long() ? 2000000 : 60000);
+	live_at_random(suite_long() ? 600000 : 60000);
 }
 END_TEST
 
@@ -951,7 +951,7 @@ static void live_with_pages_of(size_t bytes)
 	}
 	whorl__stack_pool_fini(&pool);
 	ck_assert_uint_eq(pool.mapped, 0);
-	live_at_random(suite_long() ? 1000000 : 20000);
+	live_at_random(suite_long() ? 200000 : 20000);
 }
 
 START_TEST(pages_of_16_kib)
