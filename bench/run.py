@@ -135,9 +135,8 @@ def plan(table, found, which, options):
         for n in work[which]:
             if options.sizes and n not in options.sizes:
                 continue
-            most = table["repetitions"]["from_10000000"] if n >= 10000000 else repetitions
             cells.append({"kind": work["kind"], "workload": work["name"], "n": n,
-                          "contenders": having, "repetitions": min(repetitions, most)})
+                          "contenders": having, "repetitions": repetitions})
     return cells
 
 
@@ -163,32 +162,41 @@ def run_once(path, cell, seed, cpu, timeout):
         return {"error": "no JSON: " + done.stdout[:80]}
 
 
-def run_all(cells, cpu, timeout, runs, keep):
-    """Adds the runs of all cells. A repetition goes through all of them, so that the noise of an hour
-    falls on all alike, and is kept when it is through, so that a run cut short loses none. In each cell
-    each contender has its turn, and who begins moves on by one. What was skipped or failed is not tried
-    again."""
+def run_all(cells, cpu, table, runs, keep):
+    """Adds the runs of all cells that are not there yet. A repetition goes through all of them, so that the
+    noise of an hour falls on all alike, and is kept when it is through, so that a run cut short loses
+    none. In each cell each contender has its turn, and who begins moves on by one. What was skipped or
+    failed is not tried again, nor what takes so long that it is a mean of its own."""
     progress = Progress(sum(len(c["contenders"]) * c["repetitions"] for c in cells))
-    done_with = set()
+    there = {(*key_of(run), run["seed"]) for run in runs}
+    done_with = {key_of(run) for run in runs if enough(run, table)}
     for repetition in range(max((c["repetitions"] for c in cells), default=0)):
         for cell in (c for c in cells if repetition < c["repetitions"]):
             shift = repetition % len(cell["contenders"])
             for path, who in cell["contenders"][shift:] + cell["contenders"][:shift]:
                 progress.show(cell, who["name"])
                 progress.done += 1
-                one = (path, cell["workload"], cell["n"])
-                if one in done_with:
+                key = (cell["kind"], who["name"], cell["workload"], cell["n"])
+                if key in done_with or (*key, repetition + 1) in there:
                     continue
                 used = children_cpu()
-                said = run_once(path, cell, repetition + 1, cpu, timeout)
+                said = run_once(path, cell, repetition + 1, cpu, table["timeout_s"])
                 used = children_cpu() - used
-                if "error" in said or "skip" in said:
-                    done_with.add(one)
                 runs.append({"kind": cell["kind"], "contender": who["name"], **said,
                              "workload": cell["workload"], "n": cell["n"],
                              "seed": repetition + 1, "run_cpu_s": round(used, 3)})
+                if enough(runs[-1], table):
+                    done_with.add(key)
         keep()
     progress.end()
+
+
+def key_of(run):
+    return run["kind"], run["contender"], run["workload"], run["n"]
+
+
+def enough(run, table):
+    return "error" in run or "skip" in run or run["run_cpu_s"] > table["once_s"]
 
 
 def compare_checks(runs):
@@ -222,10 +230,9 @@ def summary(runs):
     """A cell for each contender, workload and N, with the median and spread of every number."""
     groups = {}
     for run in runs:
-        key = (run["kind"], run["workload"], run["n"], run["contender"])
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(key_of(run), []).append(run)
     cells = []
-    for (kind, workload, n, contender), group in groups.items():
+    for (kind, contender, workload, n), group in groups.items():
         cell = {"kind": kind, "workload": workload, "n": n, "contender": contender}
         wrong = [r for r in group if "error" in r]
         if wrong:
@@ -261,6 +268,8 @@ def main():
     parser.add_argument("--sizes", type=lambda text: [int(float(n)) for n in text.split(",")],
                         metavar="N,...", help="only these")
     parser.add_argument("--repetitions", type=int, metavar="K", help="K runs of each")
+    parser.add_argument("--continue", dest="go_on", action="store_true",
+                        help="with the results of a run of this commit that was cut short")
     parser.add_argument("programs", help="the folder that contenders.mk filled")
     options = parser.parse_args()
     which = "full" if options.full else "short"
@@ -276,10 +285,17 @@ def main():
         "machine": machine(cpu),
         "contenders": [who for _, who in found], "missing": missing,
     }
-    began = time.monotonic()
     runs = []
     os.makedirs(options.out, exist_ok=True)
     path = os.path.join(options.out, "results.json")
+    if options.go_on:
+        with open(path, encoding="utf-8") as file:
+            before = json.load(file)
+        if before["commit"] != results["commit"]:
+            parser.error(f"{path} is of commit {before['commit']}, not {results['commit']}")
+        runs = before["runs"]
+        results["date"] = before["date"]
+    began = time.monotonic() - (before["seconds"] if options.go_on else 0)
 
     def keep():
         compare_checks(runs)
@@ -293,7 +309,7 @@ def main():
     results["interrupted"] = True
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run_all(plan(table, found, which, options), cpu, table["timeout_s"], runs, keep)
+        run_all(plan(table, found, which, options), cpu, table, runs, keep)
         del results["interrupted"]
     except KeyboardInterrupt:
         pass
