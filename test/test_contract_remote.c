@@ -716,7 +716,7 @@ static void *cancels_what_is_shown(void *unused)
  * another scope than its own. */
 SCENARIO_WITH(C24_cancels_that_race_with_the_end_of_the_scope, real_clock())
 {
-	int rounds = suite_long() ? 25000 : 3000;
+	int rounds = suite_long() ? 25000 : 1500;
 	pthread_t threads[RACERS];
 
 	for (int i = 0; i < RACERS; i++)

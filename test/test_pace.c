@@ -1115,7 +1115,7 @@ static int play_model(void *seed)
 START_TEST(a_bucket_filled_by_hand)
 {
 	uint64_t seed = suite_seed(), one;
-	int rounds = suite_long() ? 50000 : 500, waits = 0, timeouts = 0;
+	int rounds = suite_long() ? 15000 : 500, waits = 0, timeouts = 0;
 
 	for (int i = 0; i < rounds; i++) {
 		one = suite_random(&seed);

@@ -332,7 +332,7 @@ static const struct style crowded = {
 START_TEST(model_of_random_operations_from_every_power_of_two)
 {
 	static const struct style *const styles[] = { &mixed, &lazy, &busy };
-	uint64_t all = suite_long() ? 8000000 : 700000;
+	uint64_t all = suite_long() ? 4000000 : 700000;
 
 	chance = suite_seed();
 	for (uint64_t run = 0; steps < all || run < STARTS; run++) {
@@ -376,7 +376,7 @@ static uint64_t follow(unsigned span, size_t n, unsigned moves, uint64_t most)
 /* From every start, with spans and sizes at random; the average is that of each run by itself. */
 START_TEST(model_of_wakes_that_follow_next)
 {
-	uint64_t rounds = suite_long() ? 20 : 2;
+	uint64_t rounds = suite_long() ? 10 : 2;
 
 	chance = suite_seed() + 1;
 	for (uint64_t run = 0; run < rounds * STARTS; run++) {
@@ -397,7 +397,7 @@ END_TEST
  * them; disarms, moves and new ones while they are due. */
 START_TEST(model_of_crowds)
 {
-	uint64_t crowds = suite_long() ? 120 : 16;
+	uint64_t crowds = suite_long() ? 60 : 16;
 
 	chance = suite_seed() + 2;
 	for (uint64_t run = 0; run < crowds; run++) {
