@@ -29,7 +29,8 @@
  *
  * To divide a dense slot of a million timers takes a while. So the slot that comes next is divided
  * ahead of time, some timers in each advance, into a row of its own, which becomes that of the
- * level below when the slot is reached.
+ * level below when the slot is reached. How many depends on how many left since the advance before:
+ * slots that follow each other mostly have as many, and so it is done before the time comes.
  *
  * What was armed at now or earlier waits in the past list for the next advance. That files what the
  * cursor has not reached, and sorts the rest into the run. */
@@ -59,7 +60,7 @@
 #define WHEEL_AHEAD	4096
 #endif
 #ifndef WHEEL_STEP
-/* so many of them are moved in an advance */
+/* so many of them are moved in an advance, and two for each timer that left since the one before */
 #define WHEEL_STEP	512
 #endif
 #ifndef WHEEL_FILED
@@ -392,20 +393,46 @@ static size_t empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, 
 
 /* ------------------------------------------------------------------------------ the row ahead */
 
-/* A slot of this level was divided that had so many timers: the next one probably has as many, and
- * that of the level above 64 times as many. */
+/* How many timers were popped, disarmed or moved so far. */
+static uint64_t left_so_far(const struct wheel *w)
+{
+	return w->seq_ / 2 - w->count_;
+}
+
+static bool holds(const struct wheel_slot_ *s, size_t timers)
+{
+	struct wheel_slot_ copy = *s;
+	struct feed f;
+
+	feed_from(&f, &copy);
+	while (timers > 0 && draw(&f))
+		timers--;
+	return timers == 0;
+}
+
+/* A slot of this level was divided that had so many timers: the next one probably has as many. The
+ * first of a higher level takes longer, if it has no fewer: counting them costs less than what was
+ * done. */
 static void look_ahead(struct wheel *w, unsigned level, size_t timers)
 {
-	uint64_t above;
+	uint64_t higher = w->occupied_levels_ & (UINT64_MAX << level << 1);
+	size_t next = 0;
 
-	if (timers < WHEEL_AHEAD)
-		level++;
-	above = w->occupied_levels_ & (UINT64_MAX << level);
-	if (w->ahead_ != SIZE_MAX || timers * WHEEL_SLOTS < WHEEL_AHEAD || !above)
+	if (w->ahead_ != SIZE_MAX || timers * WHEEL_SLOTS < WHEEL_AHEAD)
 		return;
-	level = lowest_bit(above);
-	if (level > 1)
-		w->ahead_ = index_of(level, lowest_bit(w->occupied_[level]));
+	if (higher) {
+		unsigned above = lowest_bit(higher);
+
+		next = index_of(above, lowest_bit(w->occupied_[above]));
+		if (!holds(&w->slot_[next], timers))
+			next = 0;
+	}
+	if (!next && timers >= WHEEL_AHEAD && w->occupied_[level])
+		next = index_of(level, lowest_bit(w->occupied_[level]));
+	if (next < index_of(2, 0))
+		return;
+	w->ahead_ = next;
+	w->left_ = left_so_far(w);
 }
 
 /* Moves up to so many timers from the slot to its row. */
@@ -640,8 +667,12 @@ void wheel_advance(struct wheel *w, uint64_t now)
 	if (now <= w->now_)
 		return;
 	w->now_ = now;
-	if (w->ahead_ != SIZE_MAX)
-		divide_ahead(w, WHEEL_STEP);
+	if (w->ahead_ != SIZE_MAX) {
+		uint64_t left = left_so_far(w);
+
+		divide_ahead(w, WHEEL_STEP + 2 * (size_t)(left - w->left_));
+		w->left_ = left;
+	}
 }
 
 struct wheel_timer *wheel_pop(struct wheel *w)
