@@ -292,7 +292,7 @@ START_TEST(random_lives)
 	dice = suite_seed();
 	opt.grace = CO_FOREVER;
 	opt.watchdog = CO_SEC(1000);
-	for (int n = 0; n < (suite_long() ? 1500 : 150); n++) {
+	for (int n = 0; n < (suite_long() ? 1000 : 150); n++) {
 		memset(life, 0, sizeof(life));
 		born = ended = accepted = 0;
 		PLAY_WITH(world, NULL, &opt);
