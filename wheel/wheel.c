@@ -29,8 +29,9 @@
  *
  * To divide a dense slot of a million timers takes a while. So the slot that comes next is divided
  * ahead of time, some timers in each advance, into a row of its own, which becomes that of the
- * level below when the slot is reached. How many depends on how many left since the advance before:
- * slots that follow each other mostly have as many, and so it is done before the time comes.
+ * level below when the slot is reached. How many depends on how many expired since the advance before:
+ * slots that follow each other mostly have as many, and so it is done before the time comes. (Those
+ * that are disarmed do not count: where most are, the less is moved ahead the better.)
  *
  * What was armed at now or earlier waits in the past list for the next advance. That files what the
  * cursor has not reached, and sorts the rest into the run. */
@@ -60,7 +61,7 @@
 #define WHEEL_AHEAD	4096
 #endif
 #ifndef WHEEL_STEP
-/* so many of them are moved in an advance, and two for each timer that left since the one before */
+/* so many of them are moved in an advance, and two for each pop since the one before */
 #define WHEEL_STEP	512
 #endif
 #ifndef WHEEL_FILED
@@ -393,12 +394,6 @@ static size_t empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, 
 
 /* ------------------------------------------------------------------------------ the row ahead */
 
-/* How many timers were popped, disarmed or moved so far. */
-static uint64_t left_so_far(const struct wheel *w)
-{
-	return w->seq_ / 2 - w->count_;
-}
-
 static bool holds(const struct wheel_slot_ *s, size_t timers)
 {
 	struct wheel_slot_ copy = *s;
@@ -429,10 +424,8 @@ static void look_ahead(struct wheel *w, unsigned level, size_t timers)
 	}
 	if (!next && timers >= WHEEL_AHEAD && w->occupied_[level])
 		next = index_of(level, lowest_bit(w->occupied_[level]));
-	if (next < index_of(2, 0))
-		return;
-	w->ahead_ = next;
-	w->left_ = left_so_far(w);
+	if (next >= index_of(2, 0))
+		w->ahead_ = next;
 }
 
 /* Moves up to so many timers from the slot to its row. */
@@ -667,12 +660,9 @@ void wheel_advance(struct wheel *w, uint64_t now)
 	if (now <= w->now_)
 		return;
 	w->now_ = now;
-	if (w->ahead_ != SIZE_MAX) {
-		uint64_t left = left_so_far(w);
-
-		divide_ahead(w, WHEEL_STEP + 2 * (size_t)(left - w->left_));
-		w->left_ = left;
-	}
+	if (w->ahead_ != SIZE_MAX)
+		divide_ahead(w, WHEEL_STEP + 2 * w->popped_);
+	w->popped_ = 0;
 }
 
 struct wheel_timer *wheel_pop(struct wheel *w)
@@ -687,6 +677,7 @@ struct wheel_timer *wheel_pop(struct wheel *w)
 		return NULL;
 	unlink_timer(w, t);
 	w->count_--;
+	w->popped_++;
 	return t;
 }
 

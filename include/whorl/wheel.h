@@ -91,7 +91,7 @@ struct wheel {
 	uint64_t occupied_[WHEEL_LEVELS];	/* [n] bit s: slot s of level n is not empty */
 	uint64_t occupied_ahead_;	/* the same of the row ahead */
 	size_t ahead_;			/* index of the slot that this row divides, or SIZE_MAX */
-	uint64_t left_;			/* timers that had left when some were last moved there */
+	size_t popped_;			/* since the last advance */
 	uint64_t spare_[7];
 	/* the rows of the levels, and the row ahead */
 	struct wheel_slot_ slot_[(WHEEL_LEVELS - 1) * WHEEL_SLOTS + WHEEL_TOP_SLOTS + WHEEL_SLOTS];
@@ -131,9 +131,9 @@ uint64_t wheel_next(struct wheel *w);
 /* Sets the time. An advance to before wheel_now() changes nothing, one to wheel_now() makes what was
  * armed in the past due. O(timers that were armed in the past); for ticks as early as that of the
  * last pop, also a walk along those that come before. With thousands of timers it does some of the
- * work of later pops too, moving 512 of them at the most, and two for each that was popped, disarmed
- * or moved since the advance before: so, where time moves in small steps, no call moves more than a
- * small part of all timers. */
+ * work of later pops too, moving 512 of them at the most, and two for each that was popped since the
+ * advance before: so, where time moves in small steps, no call moves more than a small part of all
+ * timers. */
 void wheel_advance(struct wheel *w, uint64_t now);
 
 /* Takes the first of the timers that are due, NULL if none is. O(1) amortised over the levels a
