@@ -29,9 +29,9 @@
  *
  * To divide a dense slot of a million timers takes a while. So the slot that comes next is divided
  * ahead of time, some timers in each advance, into a row of its own, which becomes that of the
- * level below when the slot is reached. How many depends on how many expired since the advance before:
- * slots that follow each other mostly have as many, and so it is done before the time comes. (Those
- * that are disarmed do not count: where most are, the less is moved ahead the better.)
+ * level below when the slot is reached. How many depends on how many expired since the advance
+ * before: slots that follow each other mostly have as many, and so it is done before the time comes.
+ * (Those that are disarmed do not count: where most are, the less is moved ahead the better.)
  *
  * What was armed at now or earlier waits in the past list for the next advance. That files what the
  * cursor has not reached, and sorts the rest into the run. */

@@ -132,8 +132,8 @@ uint64_t wheel_next(struct wheel *w);
  * armed in the past due. O(timers that were armed in the past); for ticks as early as that of the
  * last pop, also a walk along those that come before. With thousands of timers it does some of the
  * work of later pops too, moving 512 of them at the most, and two for each that was popped since the
- * advance before: so, where time moves in small steps, no call moves more than a small part of all
- * timers. */
+ * advance before: so, where time moves in small steps and the timers are spread over many, no call
+ * moves more than a small part of them. */
 void wheel_advance(struct wheel *w, uint64_t now);
 
 /* Takes the first of the timers that are due, NULL if none is. O(1) amortised over the levels a
