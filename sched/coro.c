@@ -172,8 +172,7 @@ static void tell(struct co *co)
 	}
 }
 
-/* It still runs on its stack, which therefore is put back by the next that needs one or
- * finishes. */
+/* The last of it runs on a stack that was put back: before its switch nobody takes another. */
 static _Noreturn void finish(struct co *co, int rc)
 {
 	struct co_loop *l = co->loop;
@@ -205,8 +204,7 @@ static _Noreturn void finish(struct co *co, int rc)
 		list_append(&co->group->done, &co->sibling);
 	else
 		whorl__co_free(co);
-	whorl__put_last_stack(l);
-	l->last_stack = co->fiber.stack;
+	whorl__stack_put(&l->stacks, &co->fiber.stack);
 	l->current = NULL;
 	next = next_ready(l);
 	if (next)
@@ -243,9 +241,6 @@ static void make_home(struct co *co, struct group *g, const struct spawn *what, 
 
 	co->home = home;
 	whorl__node_root(&home->root, g->node, co);
-	for (unsigned i = 0; i < INLINE_NODES; i++)
-		home->nodes[i].gen = 0;
-	home->spare.gen = 0;
 	home->fn = what->fn;
 	home->arg = what->arg;
 	home->exit_out = what->exit_out;
@@ -275,21 +270,12 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what,
 	co->on = &co->fiber;
 }
 
-/* In a steady state that of the one that finished last. A size that is not given is the loop's, if
- * that is of the same kind. */
-static int take_stack(struct co_loop *l, const struct co_attr *attr, struct whorl__stack *out)
+/* A size that is not given is the loop's, if that is of the same kind. */
+static unsigned stack_class(const struct co_loop *l, const struct co_attr *attr)
 {
-	size_t size = attr->stack_size;
-
-	if (size == 0 && !((attr->flags ^ l->opt.attr.flags) & CO_SMALL_STACK))
-		size = l->opt.attr.stack_size;
-	if (l->last_stack.low && whorl__stack_again(&l->last_stack, size, attr->flags)) {
-		*out = l->last_stack;
-		l->last_stack.low = NULL;
-		return 0;
-	}
-	whorl__put_last_stack(l);
-	return whorl__stack_get(&l->stacks, size, attr->flags, out);
+	if (attr->stack_size == 0 && !((attr->flags ^ l->opt.attr.flags) & CO_SMALL_STACK))
+		return l->stack_class;
+	return whorl__stack_class(attr->stack_size, attr->flags);
 }
 
 int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, struct co **out)
@@ -298,12 +284,12 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	struct co *co;
 	int rc;
 
-	if (!what->fn || whorl__bad_attr(attr))
+	if (!what->fn || (what->attr && whorl__bad_attr(attr)))
 		return -EINVAL;
 	co = co_get(l);
 	if (!co)
 		return -ENOMEM;
-	rc = take_stack(l, attr, &co->fiber.stack);
+	rc = whorl__stack_take(&l->stacks, stack_class(l, attr), &co->fiber.stack);
 	if (rc < 0)
 		goto no_stack;
 	rc = queue_join(l, attr->priority);
@@ -314,7 +300,7 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	g->running++;
 	l->stats.live++;
 	l->stats.spawned++;
-	whorl__make_ready(co);
+	make_ready(co);
 	*out = co;
 	return 0;
 no_room:

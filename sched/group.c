@@ -53,17 +53,20 @@ void whorl__group_free(struct co_loop *l, struct group *g)
 	group_put(l, g);
 }
 
+static int not_begun(const void *site)
+{
+	return whorl__misuse(CO_MISUSE_GROUP, -EINVAL, site, "a group that was not begun");
+}
+
 /* The state of an open group. FIND_OVER, FIND_NO_NODE, or negative, as whorl__find; *out NULL:
  * there was no memory for it. */
-static int group_of(const co_group *user, struct group **out, const void *site)
+static inline int group_of(const co_group *user, struct group **out, const void *site)
 {
 	struct node *n = NULL;
 	int rc = user ? whorl__find(&user->scope_, &n, site) : -EINVAL;
 
 	*out = rc == 0 ? n->group : NULL;
-	if (rc == FIND_FRESH)
-		return whorl__misuse(CO_MISUSE_GROUP, -EINVAL, site, "a group that was not begun");
-	return rc;
+	return rc == FIND_FRESH ? not_begun(site) : rc;
 }
 
 /* ---------------------------------------------------------------------------- limits and places */

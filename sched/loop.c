@@ -222,6 +222,7 @@ static void loop_init(struct co_loop *l, const struct co_options *o)
 	list_init(&l->cancelled);
 	wheel_init(&l->wheel, scope_tick(l->now));
 	l->tidy_at = l->period_end = l->now;
+	l->stack_class = whorl__stack_class(o->attr.stack_size, o->attr.flags);
 	whorl__stack_pool_init(&l->stacks, HOME_SIZE, o->flags & CO_OPT_NO_GUARD_PROBE);
 }
 
@@ -667,7 +668,6 @@ static void dispose(struct co_loop *l)
 	close_fds(l);
 	if (stuck)
 		return;
-	whorl__put_last_stack(l);
 	whorl__stack_pool_fini(&l->stacks);
 	free_loop(l);
 }

@@ -17,12 +17,6 @@
 
 /* --------------------------------------------------------------------------------------- switch */
 
-void whorl__make_ready(struct co *co)
-{
-	co->state = STATE_READY;
-	queue_push(&co->loop->ready, co);
-}
-
 /* To the next that is ready, or to the loop. Its place is remembered by fiber: it may be inside a
  * generator.
  *
@@ -119,7 +113,7 @@ void whorl__wake(struct co *co, int result)
 {
 	list_remove(&co->wait.waiter.link);
 	co->rc = result;
-	whorl__make_ready(co);
+	make_ready(co);
 	if (co->wait.leave)
 		co->wait.leave(co, result);
 }

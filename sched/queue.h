@@ -29,6 +29,12 @@ static inline void queue_push(struct run_queue *q, struct co *co)
 	q->occupied |= 1u << n;
 }
 
+static inline void make_ready(struct co *co)
+{
+	co->state = STATE_READY;
+	queue_push(&co->loop->ready, co);
+}
+
 static inline unsigned next_level(struct run_queue *q)
 {
 	unsigned wanted = HIGH;

@@ -181,17 +181,19 @@ struct node {
 enum { INLINE_NODES = 4 };
 
 /* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake
- * it. */
+ * it. First what each has, which shares lines with its first frame; nodes are not written before a
+ * scope is begun. There they are free: a stack always has its home in the same place, new memory is
+ * zero, and whoever had it before has closed its scopes. */
 struct home {
 	struct node root;
-	struct node nodes[INLINE_NODES];
-	struct node spare;		/* for the scope that got no memory: born cancelled */
 	co_fn *fn;
 	void *arg;
 	int *exit_out;			/* where to store the exit code besides, or NULL */
 	struct link overdue;		/* among the loop's cancelled, until it is reported */
 	co_ns cancelled_at;
 	char name[WHORL__NAME_SIZE];
+	struct node nodes[INLINE_NODES];
+	struct node spare; /* for the scope that got no memory: born cancelled */
 };
 #define HOME_SIZE ((sizeof(struct home) + WHORL__LINE - 1) / WHORL__LINE * WHORL__LINE)
 
@@ -294,12 +296,11 @@ struct co_loop {
 	struct run_queue ready;
 	struct whorl__fiber *on;	/* where run_once was called */
 	struct errand *errand;		/* what it is to do there for one on a small stack */
-	struct whorl__stack last_stack;	/* of the one that finished last: put back by the next to
-					 * need one */
 	co_ns now;			/* as of this pass */
 	co_ns latest;			/* of all readings, at least 0: a clock that steps back is
 					 * held here */
 	struct co_options opt;
+	unsigned stack_class;		/* of its opt.attr */
 	char name[32];			/* opt.attr.name */
 	uint32_t serial;		/* tells loops apart in references */
 	uint64_t next_gen;		/* of scopes */
@@ -412,8 +413,7 @@ static inline struct wait *whorl__wait_for(struct co *co, const char *what, co_n
 }
 WHORL__HIDDEN int whorl__park(struct co *co);
 WHORL__HIDDEN void whorl__wake(struct co *co, int result);
-WHORL__HIDDEN void whorl__interrupt(struct co *co);	/* it is cancelled */
-WHORL__HIDDEN void whorl__make_ready(struct co *co);
+WHORL__HIDDEN void whorl__interrupt(struct co *co); /* it is cancelled */
 /* Behind all that are ready; a cancellation point when it goes on. */
 WHORL__HIDDEN int whorl__yield(struct co *co);
 /* After its deadlines changed, while it does not run. */
@@ -434,16 +434,42 @@ static inline void *whorl__resume_value(const struct co *co)
 }
 
 /* scope.c */
-WHORL__HIDDEN void whorl__node_root(struct node *n, struct node *parent, struct co *owner);
+static inline void whorl__node_root(struct node *n, struct node *parent, struct co *owner)
+{
+	n->parent = parent;
+	n->inner = NULL;
+	n->owner = owner;
+	n->group = NULL;
+	n->user = NULL;
+	n->share = NULL;
+	n->gen = 0;
+	n->site = NULL;
+	n->deadline = CO_FOREVER;
+	n->nearest = TICK_NEVER;
+	n->cause = CO_CAUSE_NONE;
+	n->shield = n->effective = false;
+}
 struct instant {		/* a deadline, and the time of the call that sets it */
 	co_ns now, abs;
 };
 #define WHORL__NO_DEADLINE ((struct instant){ 0, CO_FOREVER })
 /* Of a group's scope: without a deadline. */
 WHORL__HIDDEN int whorl__begin(co_scope *s, struct group *group, const void *site);
-/* 0: open, *out is its node; negative: an error, after misuse */
+/* 0: open, *out is its node. FIND_OVER, with one that was its node, or NULL. Negative: an error, after
+ * misuse. */
 enum { FIND_FRESH = 1, FIND_OVER, FIND_NO_NODE };
-WHORL__HIDDEN int whorl__find(const co_scope *s, struct node **out, const void *site);
+enum { WHORL__SCOPE_OPEN = 0x5c02 }; /* co_scope.magic_ */
+WHORL__HIDDEN int whorl__find_slow(const co_scope *s, struct node **out, const void *site);
+static inline int whorl__find(const co_scope *s, struct node **out, const void *site)
+{
+	const struct co_loop *l = whorl__loop;
+
+	if (WHORL__UNLIKELY(!s || !l || s->magic_ != WHORL__SCOPE_OPEN || s->loop_ != l->serial ||
+			    s->self_ != s || ((struct node *)s->node_)->gen != s->gen_))
+		return whorl__find_slow(s, out, site);
+	*out = s->node_;
+	return 0;
+}
 WHORL__HIDDEN void whorl__close_inner(struct co *co, struct node *n);
 WHORL__HIDDEN void whorl__close(struct node *n, co_scope *s);
 WHORL__HIDDEN void whorl__close_without_node(co_scope *s);
@@ -499,12 +525,6 @@ WHORL__HIDDEN int whorl__spawn(struct co_loop *l, struct group *g, const struct 
 WHORL__HIDDEN int whorl__lookup(co_ref ref, struct co **out, const void *site);
 WHORL__HIDDEN co_ref whorl__ref(const struct co *co);
 WHORL__HIDDEN void whorl__co_free(struct co *co);
-static inline void whorl__put_last_stack(struct co_loop *l)
-{
-	if (l->last_stack.low)
-		whorl__stack_put(&l->stacks, &l->last_stack);
-	l->last_stack.low = NULL;
-}
 WHORL__HIDDEN const char *whorl__name(const struct co *co);	/* never NULL */
 
 /* report.c */

@@ -17,7 +17,7 @@
 #include "sched.h"
 
 /* co_scope.magic_: the state of the object. 0 is a fresh one. */
-enum { PRESET = 0x5c01, OPEN, CLOSED, REFUSED, NO_MEMORY };
+enum { PRESET = 0x5c01, OPEN = WHORL__SCOPE_OPEN, CLOSED, REFUSED, NO_MEMORY };
 
 /* co_scope.bits_ */
 enum { BIT_SHIELD = 1, BIT_OUTER = 2, BIT_CAUGHT = 4, BIT_RELATIVE = 8, BIT_ABSOLUTE = 16 };
@@ -25,22 +25,6 @@ enum { BIT_SHIELD = 1, BIT_OUTER = 2, BIT_CAUGHT = 4, BIT_RELATIVE = 8, BIT_ABSO
 SIZED(co_scope, 8);
 
 /* ----------------------------------------------------------------------------- nodes and memory */
-
-void whorl__node_root(struct node *n, struct node *parent, struct co *owner)
-{
-	n->parent = parent;
-	n->inner = NULL;
-	n->owner = owner;
-	n->group = NULL;
-	n->user = NULL;
-	n->share = NULL;
-	n->gen = 0;
-	n->site = NULL;
-	n->deadline = CO_FOREVER;
-	n->nearest = TICK_NEVER;
-	n->cause = CO_CAUSE_NONE;
-	n->shield = n->effective = false;
-}
 
 /* The coroutine's own first, in order; then from the loop; then the spare one, which is born
  * cancelled. */
@@ -403,34 +387,29 @@ static int find_no_open(const co_scope *s, const void *site)
 	return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "no scope: garbage");
 }
 
-static __attribute__((noinline)) int find_elsewhere(uint32_t serial, const void *site)
+static int find_elsewhere(uint32_t serial, const void *site)
 {
 	if (whorl__loop_alive(serial))
 		return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a scope of another runtime");
 	return FIND_OVER;
 }
 
-static inline int find(const co_scope *s, struct node **out, const void *site)
+int whorl__find_slow(const co_scope *s, struct node **out, const void *site)
 {
-	struct co_loop *l = whorl__loop;
+	const struct co_loop *l = whorl__loop;
 
-	if (WHORL__UNLIKELY(!s))
+	if (!s)
 		return -EINVAL;
-	if (WHORL__UNLIKELY(s->magic_ != OPEN))
+	if (s->magic_ != OPEN)
 		return find_no_open(s, site);
-	if (WHORL__UNLIKELY(!l))
+	if (!l)
 		return -EPERM;
-	if (WHORL__UNLIKELY(s->loop_ != l->serial))
+	if (s->loop_ != l->serial)
 		return find_elsewhere(s->loop_, site);
-	if (WHORL__UNLIKELY(s->self_ != s))
+	if (s->self_ != s)
 		return whorl__misuse(CO_MISUSE_SCOPE_STATE, -EINVAL, site, "a copy of a scope");
 	*out = s->node_;
-	return (*out)->gen == s->gen_ ? 0 : FIND_OVER;
-}
-
-int whorl__find(const co_scope *s, struct node **out, const void *site)
-{
-	return find(s, out, site);
+	return FIND_OVER;
 }
 
 bool whorl__closed_behind(const co_scope *s)
@@ -456,7 +435,7 @@ static inline int close_scope(co_scope *s, const void *frame, const void *site)
 {
 	struct co *co = whorl__self();
 	struct node *n = NULL;
-	int rc = find(s, &n, site);
+	int rc = whorl__find(s, &n, site);
 
 	if (WHORL__UNLIKELY(rc))
 		return close_no_open(s, rc, site);

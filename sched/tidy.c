@@ -82,7 +82,6 @@ static void sweep(struct co_loop *l)
 
 static void next_period(struct co_loop *l)
 {
-	whorl__put_last_stack(l);	/* the next one lies where others are in use */
 	whorl__stack_pool_next_period(&l->stacks);
 	if (l->blocks < kept(l) + CHUNK)
 		return;

@@ -82,22 +82,28 @@ struct whorl__stack_pool {
 		size_t stacks;	/* in all slabs */
 		size_t busy;	/* handed out */
 		size_t warm;	/* idle, and with their pages */
+		size_t stay;	/* how many of these may stay for ever */
 		size_t peak[2]; /* of busy: in this period, and in the last */
 		struct whorl__slab *slab[WHORL__SLABS];
 	} classes[WHORL__STACK_CLASSES];
 	size_t in_use[WHORL__GUARD_KINDS]; /* stacks handed out, by guard */
 	size_t mapped;			   /* bytes of address space */
-	size_t warm, settled; /* of all classes; how many of them may stay for ever */
 	size_t record;
 	bool no_probe;
+	bool untidy; /* some class has more warm ones than may stay */
 };
 WHORL__HIDDEN void whorl__stack_pool_init(struct whorl__stack_pool *pool, size_t record,
 					  bool no_probe);
 WHORL__HIDDEN void whorl__stack_pool_fini(struct whorl__stack_pool *pool);
-/* `size` usable bytes, rounded up; 0 = 64 KiB. Of `flags`, CO_SMALL_STACK is honoured: then 0 =
- * 4 KiB, and what is larger than the largest small stack is not small. -EINVAL: larger than the
- * largest class. -ENOMEM. The last one put back comes first, of those in the oldest slab: its pages
+/* The class of stacks with `size` usable bytes, rounded up; 0 = 64 KiB. Of `flags`, CO_SMALL_STACK
+ * is honoured: then 0 = 4 KiB, and what is larger than the largest small stack is not small.
+ * WHORL__STACK_CLASSES: larger than the largest. */
+WHORL__HIDDEN unsigned whorl__stack_class(size_t size, unsigned flags);
+/* One of a class. -ENOMEM. The last one put back comes first, of those in the oldest slab: its pages
  * are warm. What the memory holds is left from the last owner. */
+WHORL__HIDDEN int whorl__stack_take(struct whorl__stack_pool *pool, unsigned n,
+				    struct whorl__stack *out);
+/* The two in one. -EINVAL: there is no such class. */
 WHORL__HIDDEN int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, unsigned flags,
 				   struct whorl__stack *out);
 WHORL__HIDDEN void whorl__stack_put(struct whorl__stack_pool *pool,
@@ -112,7 +118,7 @@ WHORL__HIDDEN bool whorl__stack_pool_trim(struct whorl__stack_pool *pool);
 WHORL__HIDDEN size_t whorl__stack_pool_peak(const struct whorl__stack_pool *pool);
 static inline bool whorl__stack_pool_untidy(const struct whorl__stack_pool *pool)
 {
-	return pool->warm > pool->settled;
+	return pool->untidy;
 }
 
 /* Whether a get of that size may as well have this one, which its owner will not use any more: if

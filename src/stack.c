@@ -27,6 +27,7 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@
 #define VALGRIND RUNNING_ON_VALGRIND
 #else
 #define VALGRIND 0
-#define VALGRIND_STACK_REGISTER(low, high) ((void)(low), (void)(high), 0)
+#define VALGRIND_STACK_REGISTER(low, high) ((void)(low), (void)(high), 0u)
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
 #define VALGRIND_DISABLE_ERROR_REPORTING (void)0
 #define VALGRIND_ENABLE_ERROR_REPORTING (void)0
@@ -57,14 +58,18 @@
 #define SMALL_BY_DEFAULT ((size_t)4 << 10)
 #define SANITIZED_SMALLEST ((size_t)256 << 10) /* frames have red zones then */
 #define FIRST_SLAB ((size_t)8 << 20)	       /* about */
-#define COLOURS 16			       /* of a line each */
+#define COLOURS 0xf			       /* how many lines less above a stack */
 #define POISON 0xa5
-#define RESERVE ((size_t)512 << 10) /* bytes: idle stacks of a class that stay warm in any case */
+#define RESERVE ((size_t)512 << 10) /* bytes */
 enum { BATCH = 256 };		    /* stacks that lose their pages in one go: some 130 us */
 #define COLD 0x80		    /* beside enum whorl__guard: idle, and has lost its pages */
 
 struct whorl__slab {	   /* at the beginning of its mapping */
-	char *base;	   /* of stack 0, guard included */
+	char *low;	   /* of stack 0 */
+	size_t stride;	   /* from one stack to the next */
+	size_t size;	   /* usable bytes of each */
+	unsigned char above;   /* lines above each, at most, */
+	unsigned char colours; /* and less by a number of these bits */
 	size_t length;	   /* bytes mapped */
 	unsigned size_class, slot;
 	uint32_t stacks;
@@ -73,7 +78,7 @@ struct whorl__slab {	   /* at the beginning of its mapping */
 	uint32_t cold_count;  /* of these at the bottom all are cold */
 	bool in_order;	      /* idle[i] is i */
 	unsigned char *guard; /* of each that is not fresh: enum whorl__guard, COLD */
-	unsigned *valgrind;   /* what it calls each that is in use */
+	unsigned *valgrind;   /* what it calls each that is not fresh; NULL: it does not watch */
 	uint32_t idle[];      /* the last one put back on top */
 };
 
@@ -242,17 +247,19 @@ static size_t smallest(bool small)
 	return whorl__sanitizer_frames() ? SANITIZED_SMALLEST : SMALLEST;
 }
 
-static unsigned size_class(size_t size, unsigned flags)
+unsigned whorl__stack_class(size_t size, unsigned flags)
 {
 	bool small = is_small(size, flags);
 	unsigned n = small ? 0 : WHORL__SMALL_CLASSES;
 
 	size = or_default(size, small);
+	if (size > WHORL__STACK_MAX)
+		return WHORL__STACK_CLASSES;
 	if (size < smallest(small))
 		size = smallest(small);
-	while (n < WHORL__STACK_CLASSES && usable(n) < size)
-		n++;
-	return n;
+	size = (size - 1) / (small ? SMALL_SMALLEST : SMALLEST);
+	return size == 0 ? n
+			 : n + CHAR_BIT * (unsigned)sizeof(long) - (unsigned)__builtin_clzl(size);
 }
 
 /* Bytes before the first stack, for so many. */
@@ -263,16 +270,63 @@ static size_t head_size(size_t stacks)
 	return round_up(sizeof(struct whorl__slab) + stacks * each, page_size());
 }
 
-static void slab_init(struct whorl__slab *slab, size_t stacks, size_t length)
+static void slab_init(struct whorl__slab *slab, unsigned n, size_t stacks, size_t length,
+		      const struct whorl__stack_pool *pool)
 {
-	*slab = (struct whorl__slab){ .length = length, .stacks = (uint32_t)stacks };
-	slab->base = (char *)slab + head_size(stacks);
-	slab->valgrind = slab->idle + stacks;
-	slab->guard = (unsigned char *)(slab->valgrind + (VALGRIND ? stacks : 0));
+	uint32_t *end = slab->idle + stacks;
+	bool small = n < WHORL__SMALL_CLASSES;
+
+	*slab = (struct whorl__slab){
+		.low = (char *)slab + head_size(stacks) + below(n),
+		.stride = stride(pool, n),
+		.size = usable(n),
+		.above =
+			(unsigned char)((small ? pool->record : WHORL__STACK_RECORD) / WHORL__LINE),
+		.colours = small ? 0 : COLOURS,
+		.length = length,
+		.size_class = n,
+		.stacks = (uint32_t)stacks,
+	};
+	if (VALGRIND) {
+		slab->valgrind = end;
+		end += stacks;
+	}
+	slab->guard = (unsigned char *)end;
 }
 
-/* Maps a slab as large as all that the class has; less if there is no room for that. */
-static int add_slab(struct whorl__stack_pool *pool, unsigned n)
+/* Of the first stack, guard included. */
+static char *base(const struct whorl__slab *slab)
+{
+	return slab->low - below(slab->size_class);
+}
+
+/* Less than `*stacks` if there is no room for so many. NULL: not for one. */
+static struct whorl__slab *map_slab(size_t each, size_t *stacks, size_t *length)
+{
+	int saved_errno = errno;
+	struct whorl__slab *slab;
+
+	for (;; *stacks /= 2) {
+		*length = round_up(head_size(*stacks) + *stacks * each, page_size());
+		slab = mmap(NULL, *length, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+		if (slab != MAP_FAILED || *stacks == 1)
+			break;
+	}
+	if (slab != MAP_FAILED)
+		madvise(slab, *length, MADV_NOHUGEPAGE); /* refused where there are none: as well */
+	errno = saved_errno;
+	return slab != MAP_FAILED ? slab : NULL;
+}
+
+/* Idle stacks of a class that stay warm in any case. */
+static size_t reserve(unsigned n)
+{
+	return RESERVE / usable(n);
+}
+
+/* As large as all that the class has. */
+static __attribute__((noinline)) int add_slab(struct whorl__stack_pool *pool, unsigned n)
 {
 	struct whorl__stack_class *class = &pool->classes[n];
 	size_t length, each = stride(pool, n), stacks = FIRST_SLAB / each;
@@ -284,22 +338,16 @@ static int add_slab(struct whorl__stack_pool *pool, unsigned n)
 	if (slot == WHORL__SLABS)
 		return -ENOMEM;
 	stacks = stacks > class->stacks ? stacks : class->stacks;
-	for (stacks += stacks == 0;; stacks /= 2) {
-		length = round_up(head_size(stacks) + stacks * each, page_size());
-		slab = mmap(NULL, length, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-		if (slab != MAP_FAILED)
-			break;
-		if (stacks == 1)
-			return -ENOMEM;
-	}
-	madvise(slab, length, MADV_NOHUGEPAGE); /* refused where there are none: as well */
-	slab_init(slab, stacks, length);
-	slab->size_class = n;
+	stacks += stacks == 0;
+	slab = map_slab(each, &stacks, &length);
+	if (slab == NULL)
+		return -ENOMEM;
+	slab_init(slab, n, stacks, length, pool);
 	slab->slot = slot;
 	class->slab[slot] = slab;
 	class->open |= UINT32_C(1) << slot;
 	class->stacks += stacks;
+	class->stay = class->stay > reserve(n) ? class->stay : reserve(n);
 	pool->mapped += length;
 	return 0;
 }
@@ -307,65 +355,54 @@ static int add_slab(struct whorl__stack_pool *pool, unsigned n)
 /* Page-aligned tops would all fall into the same few sets of the first-level cache: they are spread
  * by a hash of the page number (Knuth, The Art of Computer Programming 3, 6.4: multiplication by
  * the golden ratio). Small ones are spread as they lie. */
-static unsigned char lines_above(const struct whorl__stack_pool *pool, unsigned n, const char *low)
+static unsigned char lines_above(const struct whorl__slab *slab, const char *low)
 {
 	uint32_t page = (uint32_t)((uintptr_t)low >> 12);
 
-	if (n < WHORL__SMALL_CLASSES)
-		return (unsigned char)(pool->record / WHORL__LINE);
-	return (unsigned char)(WHORL__STACK_RECORD / WHORL__LINE -
-			       (page * UINT32_C(2654435769) >> 28) % COLOURS);
+	return (unsigned char)(slab->above - ((page * UINT32_C(2654435769) >> 28) & slab->colours));
 }
 
-static char *low_of(const struct whorl__stack_pool *pool, const struct whorl__slab *slab, size_t i)
+static char *low_of(const struct whorl__slab *slab, size_t i)
 {
-	return slab->base + i * stride(pool, slab->size_class) + below(slab->size_class);
+	return slab->low + i * slab->stride;
 }
 
-static uint32_t cut(struct whorl__stack_pool *pool, struct whorl__slab *slab)
+static __attribute__((noinline)) uint32_t cut(const struct whorl__stack_pool *pool,
+					      struct whorl__slab *slab)
 {
 	uint32_t i = slab->fresh++;
+	int saved_errno = errno;
 
-	slab->guard[i] = install_guard(!pool->no_probe, slab, low_of(pool, slab, i));
+	slab->guard[i] = install_guard(!pool->no_probe, slab, low_of(slab, i));
+	if (slab->valgrind != NULL)
+		slab->valgrind[i] = VALGRIND_STACK_REGISTER(
+			low_of(slab, i), low_of(slab, i + 1) - below(slab->size_class) - 1);
+	errno = saved_errno;
 	return i;
 }
 
-/* The last one put back. */
-static uint32_t pop(struct whorl__stack_pool *pool, struct whorl__slab *slab)
+/* It has lost its pages. */
+static __attribute__((noinline)) void warm_up(struct whorl__slab *slab, uint32_t i)
 {
-	uint32_t i = slab->idle[--slab->idle_count];
-
-	slab->in_order = false;
-	if ((slab->guard[i] & COLD) == 0) {
-		pool->classes[slab->size_class].warm--;
-		pool->warm--;
-		return i;
-	}
 	if (slab->cold_count > slab->idle_count)
 		slab->cold_count = slab->idle_count;
 	slab->guard[i] &= (unsigned char)~COLD;
 	if (slab->guard[i] == WHORL__GUARD_SMALL)
-		memset(low_of(pool, slab, i) - WHORL__LINE, POISON, WHORL__LINE);
-	return i;
+		memset(low_of(slab, i) - WHORL__LINE, POISON, WHORL__LINE);
 }
 
-/* Of a slab that has one. */
-static void take(struct whorl__stack_pool *pool, struct whorl__slab *slab, struct whorl__stack *out)
+/* The last one put back. */
+static inline uint32_t pop(struct whorl__stack_class *class, struct whorl__slab *slab)
 {
-	unsigned n = slab->size_class;
-	uint32_t i = slab->idle_count > 0 ? pop(pool, slab) : cut(pool, slab);
-	char *low = low_of(pool, slab, i);
+	uint32_t i = slab->idle[--slab->idle_count];
 
-	if (slab->idle_count == 0 && slab->fresh == slab->stacks)
-		pool->classes[n].open &= ~(UINT32_C(1) << slab->slot);
-	*out = (struct whorl__stack){
-		.low = low,
-		.size = usable(n),
-		.slab = slab,
-		.index = i,
-		.guard = slab->guard[i],
-		.above = lines_above(pool, n, low),
-	};
+	slab->in_order = false;
+	if (WHORL__UNLIKELY((slab->guard[i] & COLD) != 0)) {
+		warm_up(slab, i);
+		return i;
+	}
+	class->warm--;
+	return i;
 }
 
 /* ---------------------------------------------------------------------------------------- pools */
@@ -375,38 +412,40 @@ void whorl__stack_pool_init(struct whorl__stack_pool *pool, size_t record, bool 
 	*pool = (struct whorl__stack_pool){ .record = record, .no_probe = no_probe };
 }
 
-static void tell_valgrind(const struct whorl__stack *stack, bool live)
+int whorl__stack_take(struct whorl__stack_pool *pool, unsigned n, struct whorl__stack *out)
 {
-	__attribute__((unused)) const char *end = stack->low + stack->size + WHORL__STACK_RECORD;
+	struct whorl__stack_class *class = &pool->classes[n];
+	struct whorl__slab *slab;
+	uint32_t i;
+	int rc;
 
-	if (stack->guard == WHORL__GUARD_SMALL)
-		end = whorl__stack_top(stack);
-	if (VALGRIND && live)
-		stack->slab->valgrind[stack->index] = VALGRIND_STACK_REGISTER(stack->low, end - 1);
-	else if (VALGRIND)
-		VALGRIND_STACK_DEREGISTER(stack->slab->valgrind[stack->index]);
+	if (WHORL__UNLIKELY(class->open == 0)) {
+		rc = add_slab(pool, n);
+		if (rc < 0)
+			return rc;
+	}
+	slab = class->slab[__builtin_ctz(class->open)];
+	i = WHORL__LIKELY(slab->idle_count > 0) ? pop(class, slab) : cut(pool, slab);
+	if (slab->idle_count == 0 && slab->fresh == slab->stacks)
+		class->open &= class->open - 1;
+	out->low = low_of(slab, i);
+	out->size = slab->size;
+	out->slab = slab;
+	out->index = i;
+	out->guard = slab->guard[i];
+	out->above = lines_above(slab, out->low);
+	pool->in_use[out->guard]++;
+	if (++class->busy > class->peak[0])
+		class->peak[0] = class->busy;
+	return 0;
 }
 
 int whorl__stack_get(struct whorl__stack_pool *pool, size_t size, unsigned flags,
 		     struct whorl__stack *out)
 {
-	unsigned n = size_class(size, flags);
-	struct whorl__stack_class *class = &pool->classes[n];
-	int saved_errno = errno, rc = 0;
+	unsigned n = whorl__stack_class(size, flags);
 
-	if (n == WHORL__STACK_CLASSES)
-		return -EINVAL;
-	if (class->open == 0)
-		rc = add_slab(pool, n);
-	if (rc == 0) {
-		take(pool, class->slab[__builtin_ctz(class->open)], out);
-		pool->in_use[out->guard]++;
-		if (++class->busy > class->peak[0])
-			class->peak[0] = class->busy;
-		tell_valgrind(out, true);
-	}
-	errno = saved_errno;
-	return rc;
+	return n < WHORL__STACK_CLASSES ? whorl__stack_take(pool, n, out) : -EINVAL;
 }
 
 bool whorl__stack_again(const struct whorl__stack *stack, size_t size, unsigned flags)
@@ -424,13 +463,12 @@ void whorl__stack_put(struct whorl__stack_pool *pool, const struct whorl__stack 
 	struct whorl__slab *slab = stack->slab;
 	struct whorl__stack_class *class = &pool->classes[slab->size_class];
 
-	tell_valgrind(stack, false);
 	pool->in_use[stack->guard]--;
 	slab->idle[slab->idle_count++] = stack->index;
 	class->open |= UINT32_C(1) << slab->slot;
 	class->busy--;
-	class->warm++;
-	pool->warm++;
+	if (++class->warm > class->stay)
+		pool->untidy = true;
 }
 
 /* ------------------------------------------------------------------- memory that nobody needs */
@@ -444,10 +482,9 @@ static int by_index(const void *a, const void *b)
 
 /* The whole pages of stacks `first` to `last`, all of them cold, and of cold ones beside these with
  * which they share pages. Guards stay (madvise(2), MADV_GUARD_INSTALL). */
-static void free_pages(const struct whorl__stack_pool *pool, const struct whorl__slab *slab,
-		       uint32_t first, uint32_t last)
+static void free_pages(const struct whorl__slab *slab, uint32_t first, uint32_t last)
 {
-	size_t each = stride(pool, slab->size_class), unit = page_size(), from, to;
+	size_t each = slab->stride, unit = page_size(), from, to;
 
 	while (first * each % unit != 0 && (slab->guard[first - 1] & COLD) != 0)
 		first--;
@@ -457,7 +494,7 @@ static void free_pages(const struct whorl__stack_pool *pool, const struct whorl_
 	from = round_up(first * each, unit);
 	to = (last + 1) * each / unit * unit;
 	if (from < to)
-		madvise(slab->base + from, to - from, MADV_DONTNEED);
+		madvise(base(slab) + from, to - from, MADV_DONTNEED);
 }
 
 /* Makes `n` of the warm ones cold, at most a batch. How many there were? */
@@ -477,11 +514,10 @@ static size_t cool(struct whorl__stack_pool *pool, struct whorl__slab *slab, siz
 	qsort(picked, count, sizeof(*picked), by_index);
 	for (size_t i = 0; i < count; i++)
 		if (i + 1 == count || picked[i + 1] != picked[i] + 1) {
-			free_pages(pool, slab, picked[first], picked[i]);
+			free_pages(slab, picked[first], picked[i]);
 			first = i + 1;
 		}
 	pool->classes[slab->size_class].warm -= count;
-	pool->warm -= count;
 	return count;
 }
 
@@ -493,7 +529,6 @@ static void chill(struct whorl__stack_pool *pool, struct whorl__slab *slab, uint
 			continue;
 		slab->guard[i] |= COLD;
 		pool->classes[slab->size_class].warm--;
-		pool->warm--;
 	}
 }
 
@@ -501,9 +536,12 @@ static void chill(struct whorl__stack_pool *pool, struct whorl__slab *slab, uint
 static void forget(struct whorl__stack_pool *pool, struct whorl__slab *slab, uint32_t first)
 {
 	chill(pool, slab, first);
-	for (uint32_t i = first; i < slab->fresh; i++)
+	for (uint32_t i = first; i < slab->fresh; i++) {
 		if (slab->guard[i] == (WHORL__GUARD_MPROTECT | COLD))
 			atomic_fetch_sub(&mprotected, 1);
+		if (slab->valgrind != NULL)
+			VALGRIND_STACK_DEREGISTER(slab->valgrind[i]);
+	}
 	slab->fresh = slab->idle_count = first;
 }
 
@@ -556,18 +594,18 @@ static bool map_again(char *at, size_t length)
 static bool remap(struct whorl__stack_pool *pool, struct whorl__slab *slab)
 {
 	uint32_t first = slab->fresh > BATCH ? slab->fresh - BATCH : 0;
-	size_t each = stride(pool, slab->size_class), from = round_up(first * each, page_size());
+	size_t each = slab->stride, from = round_up(first * each, page_size());
 	size_t length = round_up(slab->fresh * each, page_size()) - from;
 
-	if (madvise(slab->base + from, length, MADV_DONTNEED) < 0)
+	if (madvise(base(slab) + from, length, MADV_DONTNEED) < 0)
 		return false; /* locked memory would come back with the mapping */
 	chill(pool, slab, first);
-	if (!map_again(slab->base + from, length)) {
-		if (madvise(slab->base + from, length, MADV_DONTNEED) < 0 && errno == ENOMEM)
-			lose(pool, slab, slab->base + from, length);
+	if (!map_again(base(slab) + from, length)) {
+		if (madvise(base(slab) + from, length, MADV_DONTNEED) < 0 && errno == ENOMEM)
+			lose(pool, slab, base(slab) + from, length);
 		return false;
 	}
-	madvise(slab->base + from, length, MADV_NOHUGEPAGE);
+	madvise(base(slab) + from, length, MADV_NOHUGEPAGE);
 	if (!slab->in_order)
 		for (uint32_t i = 0; i < slab->fresh; i++)
 			slab->idle[i] = i;
@@ -576,18 +614,13 @@ static bool remap(struct whorl__stack_pool *pool, struct whorl__slab *slab)
 	forget(pool, slab, first);
 	if (first == 0)
 		madvise((char *)slab + page_size(),
-			(size_t)(slab->base - (char *)slab) - page_size(), MADV_DONTNEED);
+			(size_t)(base(slab) - (char *)slab) - page_size(), MADV_DONTNEED);
 	return true;
 }
 
 static size_t peak(const struct whorl__stack_class *class)
 {
 	return class->peak[0] > class->peak[1] ? class->peak[0] : class->peak[1];
-}
-
-static size_t reserve(unsigned n)
-{
-	return RESERVE / usable(n);
 }
 
 /* How many idle ones are kept beside so many: peaks are never quite the same. */
@@ -632,17 +665,18 @@ static bool trim_class(struct whorl__stack_pool *pool, unsigned n)
 bool whorl__stack_pool_trim(struct whorl__stack_pool *pool)
 {
 	int saved_errno = errno;
-	bool settled = true, more = false;
+	bool untidy = false, more = false;
 
 	for (unsigned n = 0; n < WHORL__STACK_CLASSES && !more; n++) {
-		const struct whorl__stack_class *class = &pool->classes[n];
+		struct whorl__stack_class *class = &pool->classes[n];
 
 		if (class->stacks == 0)
 			continue;
 		more = trim_class(pool, n);
-		settled = settled && class->warm <= beside(class->busy, n);
+		class->stay = class->warm > reserve(n) ? class->warm : reserve(n);
+		untidy = untidy || class->warm > beside(class->busy, n);
 	}
-	pool->settled = settled && !more ? pool->warm : 0;
+	pool->untidy = untidy || more;
 	errno = saved_errno;
 	return more;
 }
