@@ -299,7 +299,7 @@ static int build(void)
 	return 0;
 }
 
-static int begin(void)
+static __attribute__((noinline)) int begin(void)
 {
 	int saved_errno = errno, rc = set_up ? 0 : build();
 
