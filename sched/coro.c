@@ -191,9 +191,9 @@ static _Noreturn void finish(struct co *co, int rc)
 		*co->home->exit_out = rc;
 	if (co->tick != TICK_NEVER)
 		wheel_disarm(&l->wheel, &co->timer);
-	if (!list_empty(&co->home->overdue))
-		whorl__unwatch(co);
 	tell(co);
+	if (!list_empty(&co->home->overdue))
+		whorl__unwatch(co); /* not before: a hook may have cancelled it till now */
 	if (co == l->main)
 		l->main = NULL;
 	co->state = STATE_DONE;

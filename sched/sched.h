@@ -181,9 +181,9 @@ struct node {
 enum { INLINE_NODES = 4 };
 
 /* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake
- * it. First what each has, which shares lines with its first frame; nodes are not written before a
- * scope is begun. There they are free: a stack always has its home in the same place, new memory is
- * zero, and whoever had it before has closed its scopes. */
+ * it. First what each has; the nodes behind it are not written before a scope is begun. They are free
+ * till then: a stack always has its home in the same place, new memory is zero, and whoever had it
+ * before has closed its scopes. */
 struct home {
 	struct node root;
 	co_fn *fn;
@@ -455,8 +455,7 @@ struct instant {		/* a deadline, and the time of the call that sets it */
 #define WHORL__NO_DEADLINE ((struct instant){ 0, CO_FOREVER })
 /* Of a group's scope: without a deadline. */
 WHORL__HIDDEN int whorl__begin(co_scope *s, struct group *group, const void *site);
-/* 0: open, *out is its node. FIND_OVER, with one that was its node, or NULL. Negative: an error, after
- * misuse. */
+/* 0: open, *out is its node. Negative: an error, after misuse. */
 enum { FIND_FRESH = 1, FIND_OVER, FIND_NO_NODE };
 enum { WHORL__SCOPE_OPEN = 0x5c02 }; /* co_scope.magic_ */
 WHORL__HIDDEN int whorl__find_slow(const co_scope *s, struct node **out, const void *site);

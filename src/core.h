@@ -82,7 +82,7 @@ struct whorl__stack_pool {
 		size_t stacks;	/* in all slabs */
 		size_t busy;	/* handed out */
 		size_t warm;	/* idle, and with their pages */
-		size_t stay;	/* how many of these may stay for ever */
+		size_t stay;	/* more of these are untidy */
 		size_t peak[2]; /* of busy: in this period, and in the last */
 		struct whorl__slab *slab[WHORL__SLABS];
 	} classes[WHORL__STACK_CLASSES];
@@ -90,7 +90,7 @@ struct whorl__stack_pool {
 	size_t mapped;			   /* bytes of address space */
 	size_t record;
 	bool no_probe;
-	bool untidy; /* some class has more warm ones than may stay */
+	bool untidy; /* see src/stack.c */
 };
 WHORL__HIDDEN void whorl__stack_pool_init(struct whorl__stack_pool *pool, size_t record,
 					  bool no_probe);

@@ -630,6 +630,35 @@ SCENARIO_WITH(C24_a_hook_cancels_amid_a_cancel, cancelling_in_reports())
 	IS(reports()->count, 1);
 }
 
+static int fails_late(void *unused)
+{
+	(void)unused;
+	stall(MS(60));
+	return -EIO;
+}
+
+/* C24, C28: the error of a child cancels its group, a report falls due while that goes through it,
+ * and the hook cancels the child, which has all but ended: whoever has its stack next is not watched
+ * in its place */
+SCENARIO_WITH(C24_a_hook_cancels_one_that_ends, cancelling_in_reports())
+{
+	struct actor mule = SLOW(300), waits = SITS, next = EXIT(200, 0);
+	co_group aside, g;
+
+	co_group_begin(&aside, CO_GROUP_COLLECT);
+	IS(co_cancel(spawn(&aside, actor, &mule), 0), 0);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, actor, &waits);
+	from_hook[0] = from_hook[1] = from_hook[2] = spawn(&g, fails_late, NULL);
+	IS(co_group_end(&g, 0), -EIO);
+	AT(60);
+	IS(reports()->count, 1);
+	spawn(&aside, actor, &next);
+	spawn(&aside, actor, &next);
+	IS(co_group_end(&aside, 0), 0);
+	IS(reports()->count, 1);
+}
+
 SUITE("contract-members", C28_a_whole_tree_is_cancelled_in_one_pass,
       C28_group_end_waits_uninterrupted, C22_members_spawn_during_group_end,
       C22_spawning_into_a_cancelled_group, C22_spawning_after_an_error_or_a_winner,
@@ -639,4 +668,5 @@ SUITE("contract-members", C28_a_whole_tree_is_cancelled_in_one_pass,
       group_begun_without_memory, spawn_without_memory,
       C22_a_spawn_between_the_last_exit_and_the_end, C28_watchdog_counts_from_the_first_cancel,
       C28_watchdog_minds_no_inner_scope, C28_watchdog_minds_nobody_who_has_ended,
-      C24_a_hook_cancels_amid_a_cancel, group_begun_without_a_state)
+      C24_a_hook_cancels_amid_a_cancel, C24_a_hook_cancels_one_that_ends,
+      group_begun_without_a_state)
