@@ -181,9 +181,9 @@ struct node {
 enum { INLINE_NODES = 4 };
 
 /* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake
- * it. First what each has; the nodes behind it are not written before a scope is begun. They are free
- * till then: a stack always has its home in the same place, new memory is zero, and whoever had it
- * before has closed its scopes. */
+ * it. First what each has; the nodes behind it are not written before a scope is begun. They are
+ * free till then: a stack always has its home in the same place, new memory is zero, and whoever had
+ * it before has closed its scopes. */
 struct home {
 	struct node root;
 	co_fn *fn;

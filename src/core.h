@@ -99,8 +99,8 @@ WHORL__HIDDEN void whorl__stack_pool_fini(struct whorl__stack_pool *pool);
  * is honoured: then 0 = 4 KiB, and what is larger than the largest small stack is not small.
  * WHORL__STACK_CLASSES: larger than the largest. */
 WHORL__HIDDEN unsigned whorl__stack_class(size_t size, unsigned flags);
-/* One of a class. -ENOMEM. The last one put back comes first, of those in the oldest slab: its pages
- * are warm. What the memory holds is left from the last owner. */
+/* One of a class. -ENOMEM. The last one put back comes first, of those in the oldest slab: its
+ * pages are warm. What the memory holds is left from the last owner. */
 WHORL__HIDDEN int whorl__stack_take(struct whorl__stack_pool *pool, unsigned n,
 				    struct whorl__stack *out);
 /* The two in one. -EINVAL: there is no such class. */

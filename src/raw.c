@@ -2,10 +2,11 @@
  *
  * A coroutine's record lies at the upper end of its own stack: creating one allocates nothing else.
  * Stacks come from one pool, which all threads share under a lock; the last coroutine that a thread
- * destroyed it keeps, to be created anew. Resuming stores the running fiber as the resumer and switches;
- * suspending delivers the results and switches back, so that nothing is left to do behind either
- * switch and both are jumps. Nothing here assumes that the two alternate: the body of a coroutine
- * may be left by a switch of the scheduler's and be taken up again, and is RUNNING all that time. */
+ * destroyed it keeps, to be created anew. Resuming stores the running fiber as the resumer and
+ * switches; suspending delivers the results and switches back, so that nothing is left to do behind
+ * either switch and both are jumps. Nothing here assumes that the two alternate: the body of a
+ * coroutine may be left by a switch of the scheduler's and be taken up again, and is RUNNING all that
+ * time. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <pthread.h>
@@ -24,12 +25,11 @@ _Static_assert(RECORD <= WHORL__RECORD_MAX, "the stack's own bytes stay the user
 static struct whorl__stack_pool pool = { .record = RECORD };
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* What this thread destroyed last: its stack is taken again without the lock, which is a third of the
- * life of a short coroutine (37 to 25 ns). At its end the thread gives it to the pool. */
+/* What this thread destroyed last: its stack is taken again without the lock, which is a third of
+ * the life of a short coroutine (37 to 25 ns). At its end the thread gives it to the pool. */
 static WHORL__TLS struct kept {
 	struct co_raw *co; /* NULL: none */
-	unsigned
-		left; /* calls before one tidies; 0: at first, when give_up is not yet to be called */
+	unsigned left;	   /* calls before one tidies; 0: at first, when nobody calls give_up yet */
 } kept;
 static pthread_key_t ends;
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -662,9 +662,9 @@ static bool trim_class(struct whorl__stack_pool *pool, unsigned n)
 	return false;
 }
 
-/* A pool is tidy if all its classes keep as few warm ones as they ever will with so many in use. Till
- * the next trim no stack turns cold, so a class with no more warm ones than now has no fewer in use,
- * and is tidy still: untidy is what a put makes it. */
+/* A pool is tidy if all its classes keep as few warm ones as they ever will with so many in use.
+ * Till the next trim no stack turns cold, so a class with no more warm ones than now has no fewer in
+ * use, and is tidy still: untidy is what a put makes it. */
 bool whorl__stack_pool_trim(struct whorl__stack_pool *pool)
 {
 	int saved_errno = errno;
