@@ -29,6 +29,24 @@
 #include <check.h>
 #endif
 
+/* What this was built with: gcc tells by a macro, clang by a feature. A sanitizer needs more of
+ * everything, and more time. */
+#ifdef __has_feature
+#define SUITE_HAS(feature) __has_feature(feature)
+#else
+#define SUITE_HAS(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || SUITE_HAS(address_sanitizer)
+#define ASAN 1
+#else
+#define ASAN 0
+#endif
+#if ASAN || defined(__SANITIZE_THREAD__) || SUITE_HAS(thread_sanitizer)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 /* A function whose variables lie in its frame. Those of others ASan puts elsewhere, where it looks
  * for uses after return. */
 #define ON_THE_STACK __attribute__((noinline, no_sanitize_address))

@@ -14,17 +14,6 @@
 
 #include "play.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ASAN 1
-#endif
-#endif
-#ifndef ASAN
-#define ASAN 0
-#endif
-
 /* What ck_assert is in the parent. */
 #define SEE(expr) do {								\
 	if (!(expr)) {								\

@@ -16,16 +16,6 @@
 #include "frame.h"
 #include "suite.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ASAN 1
-#endif
-#endif
-#ifndef ASAN
-#define ASAN 0
-#endif
 #ifdef WHORL__NO_SMALL_STACKS
 #define SMALL 0
 #else

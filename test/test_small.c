@@ -13,15 +13,11 @@
 #include "frame.h"
 #include "suite.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(WHORL__NO_SMALL_STACKS)
+/* Whether small stacks are ordinary ones: with a sanitizer, or a switch without assembly. */
+#ifdef WHORL__NO_SMALL_STACKS
 #define ORDINARY 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ORDINARY 1
-#endif
-#endif
-#ifndef ORDINARY
-#define ORDINARY 0 /* a sanitizer, or a switch without assembly, makes such stacks of small ones */
+#else
+#define ORDINARY SANITIZED
 #endif
 
 /* What else needs 1 KiB needs twice of it here: no frame is below 160 bytes on s390x, and on ppc64le

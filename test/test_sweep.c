@@ -357,15 +357,7 @@ SWEEP(works, 2)
  *
  * A block to which only the stack of a coroutine refers is no leak while that lives, and is one
  * when it has ended. */
-#if defined(__SANITIZE_ADDRESS__)
-#define ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ASAN 1
-#endif
-#endif
-
-#ifdef ASAN
+#if ASAN
 #include <sanitizer/lsan_interface.h>
 
 static uintptr_t disguised;	/* not what LeakSanitizer takes for a pointer */
