@@ -244,15 +244,15 @@ void whorl__stop_in_child(const struct co_loop *l, const char *coroutine)
 
 /* ------------------------------------------------------------------------------------- watchdog */
 
-void whorl__watch(struct co *co)
+bool whorl__watch(struct co *co)
 {
 	struct co_loop *l = co->loop;
 
 	if (co->group == &l->detached)
-		return; /* the grace at the end is for those */
+		return false; /* the grace at the end is for those */
 	co->home->cancelled_at = l->latest;
 	list_append(&l->cancelled, &co->home->overdue);
-	whorl__report_overdue(l);
+	return true;
 }
 
 void whorl__unwatch(struct co *co)

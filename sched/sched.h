@@ -538,8 +538,8 @@ WHORL__HIDDEN void whorl__report(struct co_loop *l, enum co_report kind, const v
 /* After a coroutine, or (NULL) a callback, that may have forked: if this is the child it ends, for it
  * would do the parent's work once more. */
 WHORL__HIDDEN void whorl__stop_in_child(const struct co_loop *l, const char *coroutine);
-/* The watchdog: from its cancel to its end. */
-WHORL__HIDDEN void whorl__watch(struct co *co);
+/* The watchdog: from its cancel to its end. True: report_overdue is due, which calls hooks. */
+WHORL__HIDDEN bool whorl__watch(struct co *co);
 WHORL__HIDDEN void whorl__unwatch(struct co *co);
 WHORL__HIDDEN void whorl__report_overdue(struct co_loop *l);
 struct text {			/* grows to its size, then is cut */

@@ -77,6 +77,7 @@ static void refresh_nearest(struct node *n)
 
 struct spreading {
 	struct node *first, **end;
+	struct co_loop *watches; /* its watchdog has somebody more to watch; or NULL */
 };
 
 static void work_add(struct spreading *work, struct node *n)
@@ -106,8 +107,8 @@ static void spread_to_group(struct spreading *work, struct group *g)
 /* From a node that became effective inward, to the innermost or a shield. */
 static void spread(struct spreading *work, struct node *from)
 {
-	if (from->owner && !from->user)
-		whorl__watch(from->owner);
+	if (from->owner && !from->user && whorl__watch(from->owner))
+		work->watches = from->owner->loop;
 	for (struct node *n = from; n; n = n->inner) {
 		if (n != from && (n->shield || n->effective))
 			return;
@@ -119,6 +120,7 @@ static void spread(struct spreading *work, struct node *from)
 		whorl__interrupt(from->owner);
 }
 
+/* No hook is called before all are reached. */
 void whorl__cancel(struct node *n, enum co_cause_kind kind, int err, const void *site)
 {
 	struct spreading work = { .end = &work.first };
@@ -138,6 +140,8 @@ void whorl__cancel(struct node *n, enum co_cause_kind kind, int err, const void 
 			work.end = &work.first;
 		spread(&work, n);
 	}
+	if (work.watches)
+		whorl__report_overdue(work.watches);
 }
 
 /* A scope was found overdue: so are those around it that the loop has not looked at yet, and the

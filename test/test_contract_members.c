@@ -630,6 +630,55 @@ SCENARIO_WITH(C24_a_hook_cancels_amid_a_cancel, cancelling_in_reports())
 	IS(reports()->count, 1);
 }
 
+static co_group inside;
+static co_ref grandchild;
+static int refused;
+
+static void spawn_in_hook(enum co_report kind, const char *text, const void *site, void *ctx)
+{
+	hear_report(kind, text, site, ctx);
+	ck_assert(co_was_cancelled(grandchild));
+	refused = co_spawn(&inside, must_not_run, NULL, NULL);
+}
+
+static struct co_options *spawning_in_reports(void)
+{
+	struct co_options *opt = watching(50);
+
+	opt->on_report = spawn_in_hook;
+	return opt;
+}
+
+static int has_a_group(void *unused)
+{
+	struct actor waits = SITS;
+
+	(void)unused;
+	co_group_begin(&inside, CO_GROUP_COLLECT);
+	grandchild = spawn(&inside, actor, &waits);
+	return co_group_end(&inside, 0);
+}
+
+/* C5, C22, C28: a report that falls due with a cancel comes when that has reached everybody */
+SCENARIO_WITH(C22_a_hook_spawns_amid_a_cancel, spawning_in_reports())
+{
+	struct actor mule = SLOW(300);
+	co_group aside, g;
+
+	co_group_begin(&aside, CO_GROUP_COLLECT);
+	IS(co_cancel(spawn(&aside, actor, &mule), 0), 0);
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	spawn(&g, has_a_group, NULL);
+	settle();
+	stall(MS(60));
+	IS(co_group_cancel(&g, 0), 0);
+	IS(reports()->count, 1);
+	IS(refused, CANC);
+	IS(co_group_end(&g, 0), 0);
+	IS(co_group_end(&aside, 0), 0);
+	IS(reports()->count, 1);
+}
+
 static int fails_late(void *unused)
 {
 	(void)unused;
@@ -668,5 +717,5 @@ SUITE("contract-members", C28_a_whole_tree_is_cancelled_in_one_pass,
       group_begun_without_memory, spawn_without_memory,
       C22_a_spawn_between_the_last_exit_and_the_end, C28_watchdog_counts_from_the_first_cancel,
       C28_watchdog_minds_no_inner_scope, C28_watchdog_minds_nobody_who_has_ended,
-      C24_a_hook_cancels_amid_a_cancel, C24_a_hook_cancels_one_that_ends,
-      group_begun_without_a_state)
+      C24_a_hook_cancels_amid_a_cancel, C22_a_hook_spawns_amid_a_cancel,
+      C24_a_hook_cancels_one_that_ends, group_begun_without_a_state)
