@@ -277,24 +277,35 @@ static void report_stuck(void *arg)
 		      (long long)((l->latest - co->home->cancelled_at) / 1000000), buf);
 }
 
-/* All have the same patience, so the first in the list is the first to try it. */
+/* All have the same patience, so the first in the list is the first to try it. False: not yet. */
+static bool report_first(struct co_loop *l)
+{
+	struct link *first = list_first(&l->cancelled);
+	struct home *home;
+	co_ns due;
+
+	if (!first)
+		return false;
+	home = CONTAINER(first, struct home, overdue);
+	due = sat_add(home->cancelled_at, l->opt.watchdog);
+	if (due > l->latest) {
+		if (due != CO_FOREVER && !wheel_armed(&l->watchdog))
+			wheel_arm(&l->wheel, &l->watchdog, op_tick(due));
+		return false;
+	}
+	list_remove(first);
+	with_room(l, report_stuck, home->root.owner);
+	return true;
+}
+
+/* One after the other: what a hook cancels joins the list, and its turn comes when the hook has
+ * returned. */
 void whorl__report_overdue(struct co_loop *l)
 {
-	co_ns patience = l->opt.watchdog, due;
-	struct link *first;
-
-	while ((first = list_first(&l->cancelled)) != NULL) {
-		struct home *home = CONTAINER(first, struct home, overdue);
-
-		due = sat_add(home->cancelled_at, patience);
-		if (due == CO_FOREVER)
-			return;
-		if (due > l->latest) {
-			if (!wheel_armed(&l->watchdog))
-				wheel_arm(&l->wheel, &l->watchdog, op_tick(due));
-			return;
-		}
-		list_remove(first);
-		with_room(l, report_stuck, home->root.owner);
-	}
+	if (l->reporting)
+		return;
+	l->reporting = true;
+	while (report_first(l))
+		;
+	l->reporting = false;
 }

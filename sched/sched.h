@@ -309,6 +309,7 @@ struct co_loop {
 	struct co *settler;		/* in co_test_*: woken when nothing else can run */
 	struct wheel_timer grace;
 	struct link cancelled;		/* coroutines that were, and go on: first come first */
+	bool reporting;			/* of these: a hook may be at work */
 	struct wheel_timer watchdog;	/* for the first of those */
 	int epoll_fd;			/* has the next two, and what coroutines wait for */
 	int timer_fd;

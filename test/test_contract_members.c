@@ -630,6 +630,49 @@ SCENARIO_WITH(C24_a_hook_cancels_amid_a_cancel, cancelling_in_reports())
 	IS(reports()->count, 1);
 }
 
+enum { CROWD = 20 };
+static co_ref crowd[CROWD];
+static int hooks_at_work;
+
+static void cancel_one_more(enum co_report kind, const char *text, const void *site, void *ctx)
+{
+	IS(hooks_at_work++, 0);
+	IS(co_cancel(crowd[reports()->count], EIO), 0);
+	hear_report(kind, text, site, ctx);
+	hooks_at_work--;
+}
+
+static struct co_options *cancelling_one_more(void)
+{
+	struct co_options *opt = watching(50);
+
+	opt->on_report = cancel_one_more;
+	return opt;
+}
+
+/* C24, C28: many reports fall due at once, and the hook answers each by a cancel: they come one
+ * after the other, not one inside the other, which needs a stack without end */
+SCENARIO_WITH(C24_a_hook_cancels_at_each_of_many_reports, cancelling_one_more())
+{
+	struct actor mule = SLOW(300), waits = SITS;
+	co_group others, g;
+
+	co_group_begin(&others, CO_GROUP_COLLECT);
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i] = spawn(&others, actor, &waits);
+		spawn(&g, actor, &mule);
+	}
+	settle();
+	IS(co_group_cancel(&g, 0), 0);
+	advance(MS(60));
+	IS(reports()->count, CROWD);
+	IS(co_group_end(&g, 0), 0);
+	IS(co_group_end(&others, 0), 0);
+	AT(300);
+	IS(reports()->count, CROWD);
+}
+
 static co_group inside;
 static co_ref grandchild;
 static int refused;
@@ -718,4 +761,5 @@ SUITE("contract-members", C28_a_whole_tree_is_cancelled_in_one_pass,
       C22_a_spawn_between_the_last_exit_and_the_end, C28_watchdog_counts_from_the_first_cancel,
       C28_watchdog_minds_no_inner_scope, C28_watchdog_minds_nobody_who_has_ended,
       C24_a_hook_cancels_amid_a_cancel, C22_a_hook_spawns_amid_a_cancel,
-      C24_a_hook_cancels_one_that_ends, group_begun_without_a_state)
+      C24_a_hook_cancels_at_each_of_many_reports, C24_a_hook_cancels_one_that_ends,
+      group_begun_without_a_state)
