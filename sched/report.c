@@ -157,6 +157,7 @@ static void say_misuse(void *arg)
 	}
 	l->current = NULL;
 	l->opt.on_misuse((enum co_misuse)s->kind, buf, s->site, l->opt.hook_ctx);
+	whorl__stop_in_child(l, NULL);
 	l->current = current;
 }
 

@@ -202,6 +202,41 @@ START_TEST(K14_a_report_that_returns_in_the_child_ends_it)
 }
 END_TEST
 
+static void forks_in_misuse(enum co_misuse kind, const char *text, const void *site, void *ctx)
+{
+	(void)kind, (void)text, (void)site, (void)ctx;
+	forks_in_callback(NULL);
+}
+
+static int keeps_a_mutex(void *mutex)
+{
+	ck_assert_int_eq(co_mutex_lock(mutex), 0);
+	return 0;
+}
+
+/* The hook is called as that one ends, and the next to run would be this one, in the child. */
+static int has_a_careless_one(void *arg)
+{
+	static co_mutex m;
+
+	(void)arg;
+	ck_assert_int_eq(co_spawn(NULL, keeps_a_mutex, &m, NULL), 0);
+	ck_assert_int_eq(co_yield_now(), 0);
+	if (of_callback == 0)
+		_exit(0);
+	ends_with_a_word(of_callback, "a callback returned in a child of fork");
+	return 0;
+}
+
+START_TEST(K14_a_misuse_that_returns_in_the_child_ends_it)
+{
+	struct co_options opt = { .on_misuse = forks_in_misuse };
+
+	last_words = tmpfile();
+	PLAY_WITH(has_a_careless_one, NULL, &opt);
+}
+END_TEST
+
 /* -------------------------------------------------------------------------- the parent's runtimes */
 
 static co_loop *guest;
@@ -688,16 +723,12 @@ START_TEST(K14_guards_are_there_in_the_child)
 END_TEST
 #endif
 
-SUITE("fork",
-      K14_a_child_starts_afresh,
-      K14_a_coroutine_that_returns_in_the_child_ends_it,
+SUITE("fork", K14_a_child_starts_afresh, K14_a_coroutine_that_returns_in_the_child_ends_it,
       K14_a_callback_that_returns_in_the_child_ends_it,
       K14_a_report_that_returns_in_the_child_ends_it,
-      K14_a_childs_calls_do_not_reach_the_parents_loop,
-      K14_references_are_stale_in_the_child,
+      K14_a_misuse_that_returns_in_the_child_ends_it,
+      K14_a_childs_calls_do_not_reach_the_parents_loop, K14_references_are_stale_in_the_child,
       K14_descriptors_are_closed_on_exec_and_in_the_child,
       K14_the_child_does_not_disturb_who_waits_in_the_parent,
-      K14_each_process_has_threads_for_its_work,
-      K14_work_that_returns_in_the_child_ends_it,
-      K14_what_other_threads_held_is_free_in_the_child,
-      K14_guards_are_there_in_the_child)
+      K14_each_process_has_threads_for_its_work, K14_work_that_returns_in_the_child_ends_it,
+      K14_what_other_threads_held_is_free_in_the_child, K14_guards_are_there_in_the_child)
