@@ -180,7 +180,7 @@ static int spawn_into(co_group *user, const struct spawn *what, struct co **out)
 		return rc;
 	if (rc == FIND_OVER)
 		return -ESHUTDOWN;
-	if (!g || g->node->effective)
+	if (!g || g->node->effective || l->grace_over)
 		return -ECANCELED;
 	if (!has_place(g) && !holds_place(l->current, g))
 		return -EAGAIN;

@@ -609,6 +609,7 @@ static int run_to_the_end(struct co_loop *l)
 		if (!l->grace_over && wait(l))
 			continue;
 		if (l->shutting_down) {
+			l->grace_over = true;
 			report_all(l, CO_REPORT_STUCK_AT_EXIT, "stuck at exit, memory kept");
 			return rc ? rc : -ETIMEDOUT;
 		} else {

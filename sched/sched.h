@@ -291,7 +291,8 @@ struct co_loop {
 	bool guest;			/* not in co_run: somebody polls epoll_fd */
 	bool testing;			/* inside co_test_* */
 	bool idle;			/* a guest that waited: descriptors are to be looked at */
-	bool shutting_down, grace_over;
+	bool shutting_down;
+	bool grace_over;		/* who is spawned now would not run */
 	bool of_parent;			/* this is the child of a fork: nobody may run it */
 	struct run_queue ready;
 	struct whorl__fiber *on;	/* where run_once was called */

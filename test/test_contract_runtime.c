@@ -542,6 +542,59 @@ START_TEST(C29_a_stuck_scope_cannot_be_cancelled)
 }
 END_TEST
 
+static co_group *stuck_group;
+static int refusals;
+
+static void spawns_in_vain(struct co_post_node *self)
+{
+	(void)self;
+	IS(co_spawn(stuck_group, must_not_run, NULL, NULL), CANC);
+	refusals++;
+}
+
+static void spawns_and_posts(enum co_report kind, const char *text, const void *site, void *ctx)
+{
+	static struct co_post_node later = { .fn = spawns_in_vain };
+
+	hear_report(kind, text, site, ctx);
+	spawns_in_vain(NULL);
+	IS(co_post(co_loop_self(), &later), 0);
+}
+
+static int sits_in_a_group(void *unused)
+{
+	co_scope shield = CO_SCOPE_INIT;
+	co_group g;
+
+	(void)unused;
+	co_scope_begin_shield(&shield, CO_SEC(10));
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	stuck_group = &g;
+	return co_sleep(CO_FOREVER);
+}
+
+static int leaves_a_group(void *unused)
+{
+	(void)unused;
+	IS(co_spawn(NULL, sits_in_a_group, NULL, NULL), 0);
+	IS(co_sleep(MS(10)), 0);
+	return 0;
+}
+
+/* C21, C22, C29: who is stuck behind a shield has a group that is not cancelled, but whatever the
+ * last hooks and posts would spawn there would never start */
+START_TEST(C22_a_hook_spawns_when_nobody_runs_any_more)
+{
+	struct co_options *opt = hearing();
+
+	opt->on_report = spawns_and_posts;
+	opt->grace = MS(50);
+	IS(co_run(leaves_a_group, NULL, opt, NULL), -ETIMEDOUT);
+	IS(reported(CO_REPORT_STUCK_AT_EXIT), 1);
+	IS(refusals, 2);
+}
+END_TEST
+
 static int spawns_at_the_end(void *arg)
 {
 	co_ref ref;
@@ -1726,9 +1779,10 @@ SUITE("contract-runtime", C9_operations_before_scopes_of_one_instant,
       C2_loop_now_is_the_time_of_this_pass, C10_who_gets_which,
       C29_detached_are_cancelled_and_awaited, C29_default_grace, C29_stuck_at_exit,
       C29_grace_for_ever, C29_a_stuck_scope_cannot_be_cancelled, C39_a_hook_at_the_end_is_inside,
-      C10_spawning_at_the_end, C39_error_of_a_detached_coroutine_is_reported, C38_deadlock,
-      C38_stuck_after_a_deadlock, C38_the_report_lists_all, C38_no_deadlock, loop_guest_of_a_host,
-      loop_timeout_and_fd, loop_fd_alone_tells, loop_idle_is_no_deadlock, loop_run_once_is_bounded,
+      C10_spawning_at_the_end, C22_a_hook_spawns_when_nobody_runs_any_more,
+      C39_error_of_a_detached_coroutine_is_reported, C38_deadlock, C38_stuck_after_a_deadlock,
+      C38_the_report_lists_all, C38_no_deadlock, loop_guest_of_a_host, loop_timeout_and_fd,
+      loop_fd_alone_tells, loop_idle_is_no_deadlock, loop_run_once_is_bounded,
       loop_fd_tells_that_there_is_more, loop_fd_tells_of_a_spawn, loop_fd_is_quiet_after_a_post,
       loop_fd_is_quiet_after_a_post_of_its_own, loop_fd_is_quiet_after_an_event_for_nobody,
       loop_guest_whose_clock_stands, loop_guest_of_another_time, loop_timeout_is_from_now,
