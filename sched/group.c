@@ -81,38 +81,53 @@ static bool has_place(const struct group *g)
 	return g->limit <= 0 || g->running + g->held < (size_t)g->limit;
 }
 
-static void give_back(struct group *g, uint64_t gen);
-
-static void hold_place(struct co *co, struct group *g)
+/* Returns the group in which the coroutine has given up a place for this one, or NULL. */
+static struct group *hold_place(struct co *co, struct group *g)
 {
 	struct group *old = co->admitted;
-	uint64_t old_gen = co->admitted_gen;
+	bool held = old && old->node && old->node->gen == co->admitted_gen;
 
 	g->held++;
 	co->admitted = g;
 	co->admitted_gen = g->node->gen;
-	give_back(old, old_gen);
+	if (!held)
+		return NULL;
+	old->held--;
+	return old;
 }
 
-/* A place became free: it goes to the one that waits longest, before anybody else can take it. A
- * group that is about to end has none to give. */
+/* Whom it may let in. A group that is about to end has no place to give. */
+static struct waiter *next_in(const struct group *g)
+{
+	return has_place(g) && !(g->ending && g->running == 0) ? first_waiter(&g->admits) : NULL;
+}
+
+static struct group *to_grant(struct group *g, struct group *others)
+{
+	if (!g || g->granting)
+		return others;
+	g->granting = true;
+	g->next = others;
+	return g;
+}
+
+/* A place became free: it goes to the one that waits longest, before anybody else can take it. What
+ * that one gives back elsewhere may let in another there, and so on: a list, not a recursion, as
+ * chains may be long. */
 static void grant_places(struct group *g)
 {
+	struct group *work = to_grant(g, NULL);
 	struct waiter *w;
 
-	if (g->ending && g->running == 0)
-		return;
-	while ((w = first_waiter(&g->admits)) != NULL && has_place(g)) {
-		whorl__wake(w->co, 0);	/* first: what hold_place gives back may lead here again */
-		hold_place(w->co, g);
-	}
-}
-
-static void give_back(struct group *g, uint64_t gen)
-{
-	if (g && g->node && g->node->gen == gen) {
-		g->held--;
-		grant_places(g);
+	while ((g = work) != NULL) {
+		w = next_in(g);
+		if (w) {
+			whorl__wake(w->co, 0);
+			work = to_grant(hold_place(w->co, g), work);
+		} else {
+			g->granting = false;
+			work = g->next;
+		}
 	}
 }
 
@@ -121,7 +136,10 @@ void whorl__give_back(struct co *co)
 	struct group *g = co->admitted;
 
 	co->admitted = NULL;
-	give_back(g, co->admitted_gen);
+	if (g && g->node && g->node->gen == co->admitted_gen) {
+		g->held--;
+		grant_places(g);
+	}
 }
 
 void co_group_limit(co_group *user, int at_most)
@@ -154,7 +172,7 @@ FRAMED int co_group_admit(co_group *user)
 	if (holds_place(co, g))
 		return 0;
 	if (has_place(g)) {
-		hold_place(co, g);
+		grant_places(hold_place(co, g));
 		return 0;
 	}
 	w = whorl__wait_for(co, "a place in a group", CO_FOREVER, 0);

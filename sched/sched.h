@@ -265,7 +265,8 @@ struct group {
 	int winner_exit;
 	bool child_cut;			/* a child was cut short */
 	bool ending;			/* its owner is in group_end */
-	struct group *next;		/* among the free */
+	bool granting;			/* in the list of grant_places */
+	struct group *next;		/* there, or among the free */
 };
 
 /* ----------------------------------------------------------------------------------------- loop */

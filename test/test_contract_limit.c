@@ -617,6 +617,50 @@ SCENARIO(C41_a_place_ends_with_its_group)
 	IS(co_group_end(&aside, 0), 0);
 }
 
+enum { CHAIN = 500 };
+static co_group chain[CHAIN];
+static int let_in;
+
+/* Holds a place in the first, and waits for one in the next. */
+static int holds_on(void *first)
+{
+	co_group *g = first;
+
+	IS(co_group_admit(g), 0);
+	IS(co_yield_now(), 0);
+	IS(co_group_admit(g + 1), 0);
+	let_in++;
+	return 0;
+}
+
+static int lets_go(void *last)
+{
+	IS(co_group_admit(last), 0);
+	return co_sleep(MS(1));
+}
+
+/* C41: whoever is let in lets another into the group before; it does not take more stack the longer
+ * that goes on */
+SCENARIO(C41_a_place_that_moves_down_a_long_chain)
+{
+	struct co_attr small = { .flags = CO_SMALL_STACK, .stack_size = 8192 };
+	int n = CHAIN - 1;
+
+	for (int i = 0; i < CHAIN; i++) {
+		co_group_begin(&chain[i], CO_GROUP_FAIL_FAST);
+		co_group_limit(&chain[i], 1);
+	}
+	for (int i = 0; i < n; i++)
+		IS(co_spawn(NULL, holds_on, &chain[i], NULL), 0);
+	IS(co_spawn_with(NULL, lets_go, &chain[n], NULL, &small), 0);
+	settle();
+	IS(let_in, 0);
+	advance(MS(1));
+	IS(let_in, n);
+	for (int i = n; i >= 0; i--)
+		IS(co_group_end(&chain[i], 0), 0);
+}
+
 SUITE("contract-limit", C41_full_group, C41_full_and_cancelled, C41_admit_is_first_come_first_in,
       C41_place_is_held_for_the_caller, C41_cancelled_admit_leaves_the_queue,
       C41_admitted_then_cancelled, C41_cancelled_group_lets_nobody_wait,
@@ -626,4 +670,5 @@ SUITE("contract-limit", C41_full_group, C41_full_and_cancelled, C41_admit_is_fir
       C41_place_outlasts_other_spawns, C41_admitted_elsewhere_the_place_is_free,
       C41_places_that_change_hands_in_a_ring, C41_all_that_have_room_are_let_in,
       C41_place_of_a_caller_that_ended_is_passed_on, C41_members_are_admitted_during_group_end,
-      C41_a_place_ends_with_its_group, C41_group_cancelled_while_others_wait)
+      C41_a_place_ends_with_its_group, C41_group_cancelled_while_others_wait,
+      C41_a_place_that_moves_down_a_long_chain)
