@@ -327,15 +327,13 @@ static void look_at_timers(struct co_loop *l)
 		l->quiet_passes = 0;
 		if (t == &l->grace) {
 			l->grace_over = true;
-			continue;
-		}
-		if (t == &l->watchdog) {
+		} else if (t == &l->watchdog) {
 			whorl__report_overdue(l);
-			continue;
+		} else {
+			co->tick = TICK_NEVER;
+			whorl__expire(co, wheel_expires(t));
+			whorl__arm(co);
 		}
-		co->tick = TICK_NEVER;
-		whorl__expire(co, wheel_expires(t));
-		whorl__arm(co);
 		wheel_advance(&l->wheel, wheel_now(&l->wheel)); /* what was armed in the past */
 	}
 }

@@ -113,10 +113,12 @@ void whorl__run_errand(struct co_loop *l)
 }
 
 /* Calls fn(arg), which returns before anything else runs. While a coroutine runs, l->on stands in
- * pass() and looks for an errand; else it is whatever called us. */
+ * pass() and looks for an errand; else it is whatever called us. errno is the caller's, whatever a
+ * hook does. */
 static void with_room(struct co_loop *l, void (*fn)(void *arg), void *arg)
 {
 	struct errand e = { fn, arg, whorl__fiber_running() };
+	int saved_errno = errno;
 
 	if (l && l->current && e.back != l->on && e.back->stack.low &&
 	    e.back->stack.guard == WHORL__GUARD_SMALL) {
@@ -125,6 +127,7 @@ static void with_room(struct co_loop *l, void (*fn)(void *arg), void *arg)
 	} else {
 		fn(arg);
 	}
+	errno = saved_errno;
 }
 
 /* --------------------------------------------------------------------------- misuse and reports */

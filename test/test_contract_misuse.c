@@ -1476,6 +1476,31 @@ START_TEST(K12_id_0_is_of_no_runtime)
 }
 END_TEST
 
+static void spoils_errno(enum co_misuse kind, const char *text, const void *site, void *ctx)
+{
+	hear_misuse(kind, text, site, ctx);
+	errno = EIO;
+}
+
+static struct co_options *spoiling_errno(void)
+{
+	struct co_options *opt = hearing();
+
+	opt->on_misuse = spoils_errno;
+	return opt;
+}
+
+/* co.h, results: errno is not set, nor by what a hook calls */
+SCENARIO_WITH(C39_errno_is_the_caller_s, spoiling_errno())
+{
+	co_scope s = CO_SCOPE_INIT;
+
+	errno = 0;
+	IS(co_scope_end(&s, 0), -EINVAL);
+	IS(errno, 0);
+	IS(misuses()->count, 1);
+}
+
 SUITE("contract-misuse", C39_state_begin_of_an_open_scope,
       C39_state_begin_and_end_of_an_ended_scope, C39_state_end_of_a_scope_never_begun,
       C39_state_garbage, C39_state_a_copy, C39_state_result_of_an_open_scope,
@@ -1493,4 +1518,5 @@ SUITE("contract-misuse", C39_state_begin_of_an_open_scope,
       C39_order_a_late_end_is_not_judged, C39_leaked_is_noticed_by_begins_and_ends,
       C39_leaked_and_ended_late, C39_leaked_scopes_outlive_their_runtime, C39_group_never_begun,
       C39_group_of_an_unknown_mode, C39_group_left_open_gives_its_memory_back,
-      K12_places_that_there_are_not, K12_id_0_is_of_no_runtime, C39_group_begun_twice_from_inside)
+      K12_places_that_there_are_not, K12_id_0_is_of_no_runtime, C39_group_begun_twice_from_inside,
+      C39_errno_is_the_caller_s)

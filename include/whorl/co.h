@@ -174,8 +174,9 @@ struct co_alloc {
  * function without the other, or attributes that co_spawn_with would refuse. */
 struct co_options {
 	enum co_clock clock;
-	co_ns (*now)(void *ctx);	/* read in place of the clock, for tests; NULL = the real
-					 * one. A virtual clock takes its start from it */
+	co_ns (*now)(void *ctx); /* read in place of the clock, for tests; calls nothing of
+					 * the library. NULL = the real one. A virtual clock takes
+					 * its start from it */
 	void *now_ctx;
 	struct co_alloc alloc;		/* NULL functions = malloc and free; large pieces: mmap */
 	struct co_attr attr;		/* of coroutines that are spawned without, and of main */
