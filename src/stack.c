@@ -326,7 +326,7 @@ static size_t reserve(unsigned n)
 }
 
 /* As large as all that the class has. */
-static __attribute__((noinline)) int add_slab(struct whorl__stack_pool *pool, unsigned n)
+static int add_slab(struct whorl__stack_pool *pool, unsigned n)
 {
 	struct whorl__stack_class *class = &pool->classes[n];
 	size_t length, each = stride(pool, n), stacks = FIRST_SLAB / each;
@@ -367,8 +367,7 @@ static char *low_of(const struct whorl__slab *slab, size_t i)
 	return slab->low + i * slab->stride;
 }
 
-static __attribute__((noinline)) uint32_t cut(const struct whorl__stack_pool *pool,
-					      struct whorl__slab *slab)
+static uint32_t cut(const struct whorl__stack_pool *pool, struct whorl__slab *slab)
 {
 	uint32_t i = slab->fresh++;
 	int saved_errno = errno;
@@ -412,20 +411,9 @@ void whorl__stack_pool_init(struct whorl__stack_pool *pool, size_t record, bool 
 	*pool = (struct whorl__stack_pool){ .record = record, .no_probe = no_probe };
 }
 
-int whorl__stack_take(struct whorl__stack_pool *pool, unsigned n, struct whorl__stack *out)
+static inline void hand_out(struct whorl__stack_pool *pool, struct whorl__stack_class *class,
+			    struct whorl__slab *slab, uint32_t i, struct whorl__stack *out)
 {
-	struct whorl__stack_class *class = &pool->classes[n];
-	struct whorl__slab *slab;
-	uint32_t i;
-	int rc;
-
-	if (WHORL__UNLIKELY(class->open == 0)) {
-		rc = add_slab(pool, n);
-		if (rc < 0)
-			return rc;
-	}
-	slab = class->slab[__builtin_ctz(class->open)];
-	i = WHORL__LIKELY(slab->idle_count > 0) ? pop(class, slab) : cut(pool, slab);
 	if (slab->idle_count == 0 && slab->fresh == slab->stacks)
 		class->open &= class->open - 1;
 	out->low = low_of(slab, i);
@@ -437,6 +425,36 @@ int whorl__stack_take(struct whorl__stack_pool *pool, unsigned n, struct whorl__
 	pool->in_use[out->guard]++;
 	if (++class->busy > class->peak[0])
 		class->peak[0] = class->busy;
+}
+
+static struct whorl__slab *first_open(const struct whorl__stack_class *class)
+{
+	return class->slab[__builtin_ctz(class->open)];
+}
+
+/* Apart, so that it begins where the other's frame was: who runs on a small stack may come here. */
+static __attribute__((noinline)) int take_fresh(struct whorl__stack_pool *pool, unsigned n,
+						struct whorl__stack *out)
+{
+	struct whorl__stack_class *class = &pool->classes[n];
+	struct whorl__slab *slab;
+	int rc = class->open != 0 ? 0 : add_slab(pool, n);
+
+	if (rc < 0)
+		return rc;
+	slab = first_open(class);
+	hand_out(pool, class, slab, cut(pool, slab), out);
+	return 0;
+}
+
+int whorl__stack_take(struct whorl__stack_pool *pool, unsigned n, struct whorl__stack *out)
+{
+	struct whorl__stack_class *class = &pool->classes[n];
+	struct whorl__slab *slab = class->open != 0 ? first_open(class) : NULL;
+
+	if (WHORL__UNLIKELY(slab == NULL || slab->idle_count == 0))
+		return take_fresh(pool, n, out);
+	hand_out(pool, class, slab, pop(class, slab), out);
 	return 0;
 }
 
