@@ -85,7 +85,7 @@ static bool has_place(const struct group *g)
 static struct group *hold_place(struct co *co, struct group *g)
 {
 	struct group *old = co->admitted;
-	bool held = old && old->node && old->node->gen == co->admitted_gen;
+	bool held = old && holds_place(co, old);
 
 	g->held++;
 	co->admitted = g;
@@ -134,9 +134,10 @@ static void grant_places(struct group *g)
 void whorl__give_back(struct co *co)
 {
 	struct group *g = co->admitted;
+	bool held = g && holds_place(co, g);
 
 	co->admitted = NULL;
-	if (g && g->node && g->node->gen == co->admitted_gen) {
+	if (held) {
 		g->held--;
 		grant_places(g);
 	}
