@@ -34,9 +34,9 @@
 
 /* Where the caller of a public function is, for reports. */
 #define SITE() __builtin_extract_return_addr(__builtin_return_address(0))
-/* The frame of a public function: what lies below it in the coroutine's stack is dead. Inlined it
- * would be the caller's. */
-#define FRAME() __builtin_frame_address(0)
+/* Where the frame of a public function's caller ends: what lies below it in the coroutine's stack is
+ * dead. Inlined it would be the caller's caller's. */
+#define FRAME() __builtin_dwarf_cfa()
 #define FRAMED __attribute__((noinline))
 #define CALLER() (&(struct caller){ FRAME(), SITE() })
 struct caller {
