@@ -82,7 +82,7 @@ static void queue_get(co_chan *c, void *elem)
 
 /* ----------------------------------------------------------------------------- offers */
 
-static void take(struct waiter *offer, int result)
+static inline void take(struct waiter *offer, int result)
 {
 	struct waiter *own = &offer->co->wait.waiter;
 
@@ -100,7 +100,7 @@ static void withdraw(struct co *co, int result)
 		list_remove(&s->offers[i].link);
 }
 
-static int try_send(co_chan *c, const void *elem)
+static inline int try_send(co_chan *c, const void *elem)
 {
 	struct waiter *receiver = first_waiter(&c->receivers);
 
@@ -117,7 +117,7 @@ static int try_send(co_chan *c, const void *elem)
 	return 0;
 }
 
-static int try_recv(co_chan *c, void *elem)
+static inline int try_recv(co_chan *c, void *elem)
 {
 	struct waiter *sender = first_waiter(&c->senders);
 
@@ -137,14 +137,19 @@ static int try_recv(co_chan *c, void *elem)
 
 /* ------------------------------------------------------------------- sending, receiving */
 
-static bool is_ours(const co_chan *c)
+static inline bool is_of(const co_chan *c, const struct co_loop *l)
 {
-	return whorl__loop && c->loop == whorl__loop->serial;
+	return l && c->loop == l->serial;
 }
 
-static bool usable(const co_chan *c, const void *elem)
+static bool is_ours(const co_chan *c)
 {
-	return c && (elem || c->elem_size == 0) && is_ours(c);
+	return is_of(c, whorl__loop);
+}
+
+static inline bool usable(const co_chan *c, const void *elem, const struct co_loop *l)
+{
+	return c && (elem || c->elem_size == 0) && is_of(c, l);
 }
 
 /* Why it is not usable; or there is no channel, or no element. */
@@ -177,7 +182,7 @@ static inline int send_until(co_chan *c, const void *elem, co_ns abs, const void
 
 	if (!co)
 		return -EPERM;
-	if (WHORL__UNLIKELY(!usable(c, elem)))
+	if (WHORL__UNLIKELY(!usable(c, elem, co->loop)))
 		return refuse(c, site);
 	rc = whorl__point(co, frame);
 	if (rc == 0)
@@ -194,7 +199,7 @@ static inline int recv_until(co_chan *c, void *elem, co_ns abs, const void *fram
 
 	if (!co)
 		return -EPERM;
-	if (WHORL__UNLIKELY(!usable(c, elem)))
+	if (WHORL__UNLIKELY(!usable(c, elem, co->loop)))
 		return refuse(c, site);
 	rc = whorl__point(co, frame);
 	if (rc == 0)
@@ -226,12 +231,12 @@ FRAMED int co_chan_recv_until(co_chan *c, void *elem, co_ns abs)
 
 int co_chan_trysend(co_chan *c, const void *elem)
 {
-	return usable(c, elem) ? try_send(c, elem) : refuse(c, SITE());
+	return usable(c, elem, whorl__loop) ? try_send(c, elem) : refuse(c, SITE());
 }
 
 int co_chan_tryrecv(co_chan *c, void *elem)
 {
-	return usable(c, elem) ? try_recv(c, elem) : refuse(c, SITE());
+	return usable(c, elem, whorl__loop) ? try_recv(c, elem) : refuse(c, SITE());
 }
 
 /* ------------------------------------------------------------------- making, closing */
@@ -321,7 +326,7 @@ static int check_cases(const struct co_case *cases, int n, const void *site)
 	for (int i = 0; i < n && rc == 0; i++) {
 		if (cases[i].op != CO_RECV && cases[i].op != CO_SEND)
 			rc = -EINVAL;
-		else if (cases[i].chan && !usable(cases[i].chan, cases[i].elem))
+		else if (cases[i].chan && !usable(cases[i].chan, cases[i].elem, whorl__loop))
 			rc = refuse(cases[i].chan, site);
 	}
 	return rc;
