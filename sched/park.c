@@ -30,12 +30,12 @@ static inline int switch_out(struct co *co)
 
 	co->on = whorl__fiber_current;
 	next = next_ready(l);
-	if (next == co)
-		return co->rc;
 	if (!next) {
 		l->current = NULL;
 		return whorl__fiber_switch_int(l->on, NULL);
 	}
+	if (next->on == whorl__fiber_current)
+		return next->rc;	/* itself */
 	return whorl__fiber_switch_int(next->on, whorl__resume_value(next));
 }
 

@@ -67,9 +67,13 @@ static inline __attribute__((always_inline)) void warm_block(const struct co *co
 }
 
 /* The stacks of those AHEAD to 2 * AHEAD places on, together (look_ahead_in_time tells why); and
- * before that can be, the control blocks of as many behind them. */
-static __attribute__((noinline)) void look_ahead(const struct ring *r, size_t left)
+ * before that can be, the control blocks of as many behind them. Returns `next`, so that its caller
+ * has nothing to keep meanwhile. */
+static __attribute__((noinline, returns_nonnull)) struct co *look_ahead(const struct ring *r,
+									 struct co *next)
 {
+	size_t left = r->tail - r->head;
+
 	for (size_t i = AHEAD; i < 3 * AHEAD && i < left; i++) {
 		const struct co *co = r->at[(r->head + i) & r->mask];
 
@@ -78,36 +82,32 @@ static __attribute__((noinline)) void look_ahead(const struct ring *r, size_t le
 		else
 			warm_block(co);
 	}
-}
-
-/* Of a queue that is not empty. */
-static inline struct co *queue_pop(struct run_queue *q)
-{
-	unsigned n = next_level(q);
-	struct ring *r = &q->level[n];
-	struct co *co = r->at[r->head++ & r->mask];
-	size_t left = r->tail - r->head;
-
-	if (left == 0)
-		q->occupied &= ~(1u << n);
-	if (WHORL__UNLIKELY(left > AHEAD) && r->head % AHEAD == 0)
-		look_ahead(r, left);
-	return co;
+	return next;
 }
 
 /* Whoever runs next. NULL: none, or the pass is over. */
 static inline struct co *next_ready(struct co_loop *l)
 {
-	struct co *co;
+	struct ring *r;
+	struct co *next;
+	unsigned n;
+	size_t left;
 
 	if (!l->ready.occupied || l->budget == 0)
 		return NULL;
-	co = queue_pop(&l->ready);
 	l->budget--;
 	l->stats.switches++;
-	co->state = STATE_RUNNING;
-	l->current = co;
-	return co;
+	n = next_level(&l->ready);
+	r = &l->ready.level[n];
+	next = r->at[r->head++ & r->mask];
+	left = r->tail - r->head;
+	if (left == 0)
+		l->ready.occupied &= ~(1u << n);
+	next->state = STATE_RUNNING;
+	l->current = next;
+	if (WHORL__UNLIKELY(left > AHEAD) && r->head % AHEAD == 0)
+		return look_ahead(r, next);
+	return next;
 }
 
 /* Of one that was cold and became ready: unless many others run before it, which would drive it out
