@@ -422,14 +422,13 @@ static void pass(struct co_loop *l)
 /* When the next pass has something to do: an instant, at most l->now if at once. */
 static co_ns next_work(struct co_loop *l)
 {
-	co_ns next;
-
 	if (l->ready.occupied || has_mail(l))
 		return l->now;
-	next = tick_time(wheel_next(&l->wheel));
-	if (l->virtual_clock)
-		return l->abroad == 0 && (next < CO_FOREVER || l->settler) ? l->now : CO_FOREVER;
-	return next;
+	if (!l->virtual_clock)
+		return tick_time(wheel_next(&l->wheel));
+	if (l->abroad == 0 && (wheel_count(&l->wheel) > 0 || l->settler))
+		return l->now;
+	return CO_FOREVER;
 }
 
 /* The same, and when memory can be given back. */
@@ -472,16 +471,11 @@ static co_ns wake_time(const struct co_loop *l, co_ns next)
 	return next > least ? next : least;
 }
 
-int co_loop_run_once(co_loop *l)
+/* A pass, and what is to be seen to before the next, or a wait: which of the two. */
+static bool turn(struct co_loop *l)
 {
 	co_ns next;
 
-	if (!l)
-		return -EINVAL;
-	if (whorl__loop)
-		return -EBUSY;
-	if (l->of_parent)
-		return -EPERM;
 	if (l->mail)
 		whorl__mailbox_awake(l->mail);
 	pass(l);
@@ -494,6 +488,17 @@ int co_loop_run_once(co_loop *l)
 	else if (l->guest)
 		arm_fd(l, next);
 	return next <= l->now;
+}
+
+int co_loop_run_once(co_loop *l)
+{
+	if (!l)
+		return -EINVAL;
+	if (whorl__loop)
+		return -EBUSY;
+	if (l->of_parent)
+		return -EPERM;
+	return turn(l);
 }
 
 int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
@@ -543,12 +548,14 @@ size_t co_loop_live(const co_loop *l)
 
 static void shut_down(struct co_loop *l, int err)
 {
+	co_ns end = sat_add(whorl__clock(l), l->opt.grace);
+
 	l->shutting_down = true;
 	enter(l); /* hooks may be called, and ask */
 	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, err, NULL);
 	leave();
-	if (l->opt.grace != CO_FOREVER)
-		wheel_arm(&l->wheel, &l->grace, scope_tick(sat_add(whorl__clock(l), l->opt.grace)));
+	if (end != CO_FOREVER)
+		wheel_arm(&l->wheel, &l->grace, scope_tick(end));
 }
 
 /* One report on all that live. */
@@ -600,7 +607,7 @@ static int run_to_the_end(struct co_loop *l)
 	while (l->stats.live > 0 || l->abroad > 0) {
 		if (!l->main && !l->shutting_down)
 			shut_down(l, 0);
-		if (co_loop_run_once(l) > 0 && !l->grace_over)
+		if (turn(l) && !l->grace_over)
 			continue;
 		if ((l->stats.live == 0 && l->abroad == 0) || (!l->main && !l->shutting_down))
 			continue;
