@@ -213,14 +213,19 @@ struct feed {
 	unsigned chains, turn;
 };
 
-static void feed_from(struct feed *f, struct wheel_slot_ *s)
+static void feed_from(struct feed *f, const struct wheel_slot_ *s)
 {
 	f->chains = f->turn = 0;
-	for (unsigned i = 0; i < WHEEL_CHAINS; i++) {
+	for (unsigned i = 0; i < WHEEL_CHAINS; i++)
 		if (s->chain[i])
 			f->chain[f->chains++] = s->chain[i];
-		s->chain[i] = NULL;
-	}
+}
+
+/* The slot has none then. */
+static void feed_off(struct feed *f, struct wheel_slot_ *s)
+{
+	feed_from(f, s);
+	*s = (struct wheel_slot_){ 0 };
 }
 
 static struct wheel_timer *draw(struct feed *f)
@@ -396,10 +401,9 @@ static size_t empty_dense(struct wheel *w, struct wheel_timer *v[], unsigned n, 
 
 static bool holds(const struct wheel_slot_ *s, size_t timers)
 {
-	struct wheel_slot_ copy = *s;
 	struct feed f;
 
-	feed_from(&f, &copy);
+	feed_from(&f, s);
 	while (timers > 0 && draw(&f))
 		timers--;
 	return timers == 0;
@@ -436,7 +440,7 @@ static void divide_ahead(struct wheel *w, size_t most)
 	struct wheel_timer *t;
 	struct feed f;
 
-	feed_from(&f, s);
+	feed_off(&f, s);
 	while (most-- > 0 && (t = draw(&f)) != NULL)
 		file(w, t);
 	while (f.chains-- > 0) {
@@ -459,7 +463,7 @@ static void enter_row_ahead(struct wheel *w, unsigned level, unsigned slot, uint
 	w->ahead_ = SIZE_MAX;
 	w->cursor_ = first;
 	mark_empty(w, level--, slot);
-	feed_from(&f, &w->slot_[ROW_AHEAD]);
+	feed_off(&f, &w->slot_[ROW_AHEAD]);
 	for (uint64_t left = w->occupied_ahead_ & ~UINT64_C(1); left; left &= left - 1) {
 		struct wheel_slot_ *from = &w->slot_[ROW_AHEAD + lowest_bit(left)];
 		struct wheel_slot_ *to = &w->slot_[index_of(level, lowest_bit(left))];
@@ -497,7 +501,7 @@ static void collect(struct wheel *w, uint64_t bound)
 	if (index_of(level, slot) == w->ahead_) {
 		enter_row_ahead(w, level, slot, first);
 	} else {
-		feed_from(&f, &w->slot_[index_of(level, slot)]);
+		feed_off(&f, &w->slot_[index_of(level, slot)]);
 		mark_empty(w, level, slot);
 		while (n < WHEEL_BATCH && (t = draw(&f)) != NULL)
 			batch[n++] = t;
@@ -513,22 +517,24 @@ static void collect(struct wheel *w, uint64_t bound)
 
 /* A second look at the first slot: exact if it has few timers, else its first tick, and so if they
  * are in the row ahead. Timers beyond the slot's end were moved later, and other slots may come
- * before them. */
+ * before them. They are drawn as when it is emptied: chain by chain their misses would add up
+ * (100 000 sleepers on the virtual clock: a wake 480 to 430 ns). */
 static void look(struct wheel *w)
 {
 	unsigned level, slot, seen = 0;
 	uint64_t first = lowest_slot(w, &level, &slot), last = first | slot_range(level);
 	uint64_t least = last < UINT64_MAX ? last + 1 : UINT64_MAX;
-	const struct wheel_slot_ *s = &w->slot_[index_of(level, slot)];
 	bool many = index_of(level, slot) == w->ahead_;
+	const struct wheel_timer *t;
+	struct feed f;
 
 	w->exact_ = true;
-	for (unsigned i = 0; i < WHEEL_CHAINS && !many; i++)
-		for (const struct wheel_timer *t = s->chain[i]; t && !many; t = t->next_) {
-			many = seen++ == WHEEL_LOOK;
-			if (t->expires_ < least)
-				least = t->expires_;
-		}
+	feed_from(&f, &w->slot_[index_of(level, slot)]);
+	while (!many && (t = draw(&f)) != NULL) {
+		many = seen++ == WHEEL_LOOK;
+		if (t->expires_ < least)
+			least = t->expires_;
+	}
 	if (!many)
 		w->soonest_ = least;
 	else if (w->soonest_ < first)
