@@ -293,20 +293,24 @@ static struct co *co_of(struct wheel_timer *t)
 /* With a crowd of sleepers each is cold when its time comes, most of all the page table's entry for
  * its stack; and a fetch from there holds the processor up until that is read, since it looks ahead
  * by less than what runs between two wakes. So the stacks of the next AHEAD are fetched together,
- * to wait for them once, and the control blocks of as many behind them. Returns how many stacks. */
+ * to wait for them once, and before that their control blocks and those of as many behind them:
+ * where a slot's timers are few, nobody has fetched the first. Returns how many stacks. */
 static __attribute__((noinline)) unsigned look_ahead_in_time(const struct co_loop *l)
 {
+	const struct co *next[2 * AHEAD];
 	struct wheel_timer *t = wheel_peek(&l->wheel, NULL);
-	unsigned i = 0;
+	unsigned n = 0;
 
-	for (; i < 2 * AHEAD && t; i++, t = wheel_peek(&l->wheel, t))
-		if (t == &l->grace || t == &l->watchdog)
-			continue;
-		else if (i < AHEAD)
-			queue_warm(&l->ready, co_of(t));
-		else
-			warm_block(co_of(t));
-	return i < AHEAD ? i : AHEAD;
+	for (; n < 2 * AHEAD && t; t = wheel_peek(&l->wheel, t))
+		if (t != &l->grace && t != &l->watchdog) {
+			next[n] = co_of(t);
+			warm_block(next[n++]);
+		}
+	if (n > AHEAD)
+		n = AHEAD;
+	for (unsigned i = 0; i < n; i++)
+		queue_warm(&l->ready, next[i]);
+	return n;
 }
 
 /* Lets everything happen that is due. What a coroutine has left to fire in the same batch, or gives
