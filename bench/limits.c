@@ -1,10 +1,12 @@
 /* What the machine allows: N nodes of 32 bytes, the size of a timer, and the least that any queue
- * of timers must do to one of them; and a reading of the clock. Figures to hold against those of
- * timers and coroutines. */
+ * of timers must do to one of them; N sleepers, the least that any scheduler must touch to wake one
+ * that has a stack; and a reading of the clock. Figures to hold against those of timers and
+ * coroutines. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "measure.h"
 
 struct node {
@@ -97,6 +99,82 @@ static void store(size_t steps)
 		nodes[any()].value[0] = i;
 }
 
+/* Sleepers: of each a few lines of a block among blocks, and of the top of a stack among stacks, as
+ * Whorl has them. Whose turn it is is known long before: so the stacks of eight are fetched at once,
+ * sixteen places ahead at the most, and blocks eight before that. */
+enum { BLOCK = 368, BLOCK_LINES = 4, APART = 132 << 10, STACK_LINES = 3, LINE = 64, EIGHT = 8 };
+
+static char *blocks, *stacks;
+static size_t *turns, turn; /* in random order, and where that has got to */
+
+static void *map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED) {
+		perror("mmap");
+		exit(1);
+	}
+	madvise(memory, size, MADV_NOHUGEPAGE);
+	return memory;
+}
+
+static void make_sleepers(void)
+{
+	blocks = map(count * BLOCK);
+	stacks = map(count * APART);
+	turns = map(count * sizeof *turns);
+	for (size_t i = 0; i < count; i++) {
+		size_t j = below(draw(), i + 1);
+
+		turns[i] = turns[j];
+		turns[j] = i;
+	}
+}
+
+static inline size_t whose(size_t ahead)
+{
+	return turns[turn + ahead < count ? turn + ahead : (turn + ahead) % count];
+}
+
+static inline char *block_of(size_t sleeper)
+{
+	return blocks + sleeper * BLOCK;
+}
+
+/* Not all at the same place in their pages: those would share few sets of the cache. */
+static inline char *stack_of(size_t sleeper)
+{
+	return stacks + sleeper * APART + sleeper % 16 * (STACK_LINES * LINE);
+}
+
+static inline void fetch(const char *from, int lines)
+{
+	for (int i = 0; i < lines; i++)
+		__builtin_prefetch(from + i * LINE, 1);
+}
+
+static inline void touch(char *from, int lines)
+{
+	for (int i = 0; i < lines; i++)
+		++*(uint64_t *)(void *)(from + i * LINE);
+}
+
+static void wake(size_t steps)
+{
+	while (steps-- > 0) {
+		if (turn % EIGHT == 0)
+			for (size_t i = EIGHT; i < 2 * EIGHT; i++) {
+				fetch(stack_of(whose(i)), STACK_LINES);
+				fetch(block_of(whose(i + EIGHT)), BLOCK_LINES);
+			}
+		touch(block_of(turns[turn]), BLOCK_LINES);
+		touch(stack_of(turns[turn]), STACK_LINES);
+		turn = turn + 1 < count ? turn + 1 : 0;
+	}
+}
+
 static void read_clock(size_t steps)
 {
 	struct timespec ts;
@@ -114,6 +192,7 @@ static const struct workload {
 	{ "chains8", make_circle, walk8 },
 	{ "list", make_lists, move },
 	{ "store", NULL, store },
+	{ "sleeper", make_sleepers, wake },
 	{ "clock", NULL, read_clock },
 };
 
@@ -140,7 +219,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		puts("{\"name\":\"limits\",\"version\":\"1\",\"kind\":\"limits\",\"workloads\":"
-		     "[\"miss\",\"chains8\",\"list\",\"store\",\"clock\"],\"bytes\":32,"
+		     "[\"miss\",\"chains8\",\"list\",\"store\",\"sleeper\",\"clock\"],\"bytes\":32,"
 		     "\"note\":\"nodes of 32 bytes\"}");
 		return 0;
 	}

@@ -334,7 +334,7 @@ class Report:
         sizes = sorted({n for w in works for n in self.sizes("limits", w["name"])})
         if not sizes:
             return []
-        shades = ["#1257a6", "#5b9bd5", "#c8553d", "#6a994e"]
+        shades = ["#1257a6", "#5b9bd5", "#c8553d", "#6a994e", "#8e6c8a"]
         series, rows = [], []
         for work, shade in zip(works, shades):
             values = [(n, self.value("limits", work["name"], n, "limits", "ns")) for n in sizes]
