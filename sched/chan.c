@@ -137,19 +137,14 @@ static inline int try_recv(co_chan *c, void *elem)
 
 /* ------------------------------------------------------------------- sending, receiving */
 
-static inline bool is_of(const co_chan *c, const struct co_loop *l)
-{
-	return l && c->loop == l->serial;
-}
-
 static bool is_ours(const co_chan *c)
 {
-	return is_of(c, whorl__loop);
+	return whorl__loop && c->loop == whorl__loop->serial;
 }
 
 static inline bool usable(const co_chan *c, const void *elem, const struct co_loop *l)
 {
-	return c && (elem || c->elem_size == 0) && is_of(c, l);
+	return c && (elem || c->elem_size == 0) && c->loop == l->serial;
 }
 
 /* Why it is not usable; or there is no channel, or no element. */
@@ -231,12 +226,12 @@ FRAMED int co_chan_recv_until(co_chan *c, void *elem, co_ns abs)
 
 int co_chan_trysend(co_chan *c, const void *elem)
 {
-	return usable(c, elem, whorl__loop) ? try_send(c, elem) : refuse(c, SITE());
+	return whorl__loop && usable(c, elem, whorl__loop) ? try_send(c, elem) : refuse(c, SITE());
 }
 
 int co_chan_tryrecv(co_chan *c, void *elem)
 {
-	return usable(c, elem, whorl__loop) ? try_recv(c, elem) : refuse(c, SITE());
+	return whorl__loop && usable(c, elem, whorl__loop) ? try_recv(c, elem) : refuse(c, SITE());
 }
 
 /* ------------------------------------------------------------------- making, closing */
@@ -319,14 +314,15 @@ size_t co_chan_len(const co_chan *c)
 
 enum { FEW = 16 }; /* so many offers lie on the stack */
 
-static int check_cases(const struct co_case *cases, int n, const void *site)
+static int check_cases(const struct co_case *cases, int n, const struct co_loop *l,
+		       const void *site)
 {
 	int rc = n < 0 || (n > 0 && !cases) ? -EINVAL : 0;
 
 	for (int i = 0; i < n && rc == 0; i++) {
 		if (cases[i].op != CO_RECV && cases[i].op != CO_SEND)
 			rc = -EINVAL;
-		else if (cases[i].chan && !usable(cases[i].chan, cases[i].elem, whorl__loop))
+		else if (cases[i].chan && !usable(cases[i].chan, cases[i].elem, l))
 			rc = refuse(cases[i].chan, site);
 	}
 	return rc;
@@ -390,7 +386,7 @@ static int choose(struct co_case *cases, int n, co_ns abs, const void *frame, co
 
 	if (!co)
 		return -EPERM;
-	rc = check_cases(cases, n, site);
+	rc = check_cases(cases, n, co->loop, site);
 	if (rc == 0)
 		rc = whorl__point(co, frame);
 	if (rc == 0)
