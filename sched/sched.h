@@ -34,9 +34,14 @@
 
 /* Where the caller of a public function is, for reports. */
 #define SITE() __builtin_extract_return_addr(__builtin_return_address(0))
-/* Where the frame of a public function's caller ends: what lies below it in the coroutine's stack is
- * dead. Inlined it would be the caller's caller's. */
+/* Where the frame of a public function's caller ends, or a little below: what lies below that in the
+ * coroutine's stack is dead. Inlined it would be the caller's caller's. The CFA needs no frame
+ * pointer, but clang makes one for it, and not at all on riscv64. */
+#ifdef __clang__
+#define FRAME() __builtin_frame_address(0)
+#else
 #define FRAME() __builtin_dwarf_cfa()
+#endif
 #define FRAMED __attribute__((noinline))
 #define CALLER() (&(struct caller){ FRAME(), SITE() })
 struct caller {
@@ -296,7 +301,7 @@ struct co_loop {
 	bool grace_over;		/* who is spawned now would not run */
 	bool of_parent;			/* this is the child of a fork: nobody may run it */
 	struct run_queue ready;
-	struct whorl__fiber *on;	/* where run_once was called */
+	struct whorl__fiber *on;	/* where the pass began */
 	struct errand *errand;		/* what it is to do there for one on a small stack */
 	co_ns now;			/* as of this pass */
 	co_ns latest;			/* of all readings, at least 0: a clock that steps back is
@@ -353,7 +358,7 @@ struct chunk {			/* of control blocks: a place in the table is never given up */
 	uint32_t gen;			/* where generations begin when it is made */
 };
 
-extern WHORL__HIDDEN WHORL__TLS struct co_loop *whorl__loop;	/* inside run_once */
+extern WHORL__HIDDEN WHORL__TLS struct co_loop *whorl__loop;	/* inside a pass */
 
 static inline struct co *whorl__self(void)
 {
@@ -423,8 +428,8 @@ WHORL__HIDDEN int whorl__yield(struct co *co);
 WHORL__HIDDEN void whorl__arm(struct co *co);
 WHORL__HIDDEN void whorl__expire(struct co *co, uint64_t tick);	/* does what is due up to `tick` */
 
-/* What a cancellation point begins with: tells if the coroutine is cancelled. `frame`: the caller's
- * frame address. */
+/* What a cancellation point begins with: tells if the coroutine is cancelled. `frame`: the public
+ * function's FRAME(). */
 static inline int whorl__point(struct co *co, const void *frame);
 WHORL__HIDDEN int whorl__point_slow(struct co *co);
 WHORL__HIDDEN int whorl__cancelled(struct co *co);	/* counts the -ECANCELED that it returns */
