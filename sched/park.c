@@ -34,22 +34,24 @@ static inline int switch_out(struct co *co)
 		l->current = NULL;
 		return whorl__fiber_switch_int(l->on, NULL);
 	}
-	if (next->on == whorl__fiber_current)
-		return next->rc;	/* itself */
+	if (next->on == whorl__fiber_current)	/* next == co would keep co while it looks ahead */
+		return next->rc;
 	return whorl__fiber_switch_int(next->on, whorl__resume_value(next));
 }
 
 /* --------------------------------------------------------------------------------------- timers */
 
+/* With slack up to the last instant there is at the most: CO_FOREVER never comes. */
 static __attribute__((noinline)) void arm_at(struct co *co, uint64_t tick)
 {
 	struct co_loop *l = co->loop;
+	uint64_t slack = op_tick(l->opt.slack), most = scope_tick(CO_FOREVER - 1) - tick;
 
 	co->tick = tick;
 	if (tick == TICK_NEVER)
 		wheel_disarm(&l->wheel, &co->timer);
 	else
-		wheel_arm_slack(&l->wheel, &co->timer, tick, op_tick(l->opt.slack));
+		wheel_arm_slack(&l->wheel, &co->timer, tick, slack < most ? slack : most);
 }
 
 static inline uint64_t next_deadline(const struct co *co)

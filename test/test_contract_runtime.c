@@ -154,6 +154,17 @@ SCENARIO_WITH(C9_slack_keeps_the_order, slack_of_5_ms())
 	}
 }
 
+/* C9: the last deadline there is, with slack, is not put beyond the end of time */
+SCENARIO_WITH(C9_slack_ends_with_time, slack_of_5_ms())
+{
+	co_scope s = CO_SCOPE_INIT;
+	int rc;
+
+	co_scope_begin_at(&s, CO_FOREVER - 1, 0);
+	rc = co_sleep_until(CO_FOREVER);
+	IS(co_scope_end(&s, rc), TMO);
+}
+
 static int notes_thrice(void *letter)
 {
 	for (int i = 0; i < 3; i++) {
@@ -1788,7 +1799,7 @@ SUITE("contract-runtime", C9_operations_before_scopes_of_one_instant,
       loop_guest_whose_clock_stands, loop_guest_of_another_time, loop_timeout_is_from_now,
       loop_idle_is_no_spin, loop_close_with_coroutines, loop_two_on_one_thread,
       C23_main_is_cancelled, C39_busy_inside_a_loop, bad_options,
-      C9_no_scope_is_in_between_operations, C9_slack_keeps_the_order,
+      C9_no_scope_is_in_between_operations, C9_slack_keeps_the_order, C9_slack_ends_with_time,
       C39_error_of_main_is_not_reported, loop_timeout_forgets_what_is_over,
       stats_are_of_this_runtime, nothing_stays_mapped, C29_memory_at_the_end,
       any_poll_engine_may_be_wished_for, options_need_not_last)
