@@ -423,7 +423,8 @@ static void pass(struct co_loop *l)
 	leave();
 }
 
-/* When the next pass has something to do: an instant, at most l->now if at once. */
+/* When the next pass has something to do: an instant, at most l->now if at once. On the virtual clock
+ * while a timer is armed: none is for CO_FOREVER. */
 static co_ns next_work(struct co_loop *l)
 {
 	if (l->ready.occupied || has_mail(l))
@@ -475,8 +476,8 @@ static co_ns wake_time(const struct co_loop *l, co_ns next)
 	return next > least ? next : least;
 }
 
-/* A pass, and what is to be seen to before the next, or a wait: which of the two. */
-static bool turn(struct co_loop *l)
+/* True: the next pass, at once. False: all is ready for a wait. */
+static bool pass_once(struct co_loop *l)
 {
 	co_ns next;
 
@@ -502,7 +503,7 @@ int co_loop_run_once(co_loop *l)
 		return -EBUSY;
 	if (l->of_parent)
 		return -EPERM;
-	return turn(l);
+	return pass_once(l);
 }
 
 int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
@@ -552,12 +553,13 @@ size_t co_loop_live(const co_loop *l)
 
 static void shut_down(struct co_loop *l, int err)
 {
-	co_ns end = sat_add(whorl__clock(l), l->opt.grace);
+	co_ns end;
 
 	l->shutting_down = true;
 	enter(l); /* hooks may be called, and ask */
 	whorl__cancel(&l->root, CO_CAUSE_SHUTDOWN, err, NULL);
 	leave();
+	end = sat_add(whorl__clock(l), l->opt.grace);
 	if (end != CO_FOREVER)
 		wheel_arm(&l->wheel, &l->grace, scope_tick(end));
 }
@@ -611,7 +613,7 @@ static int run_to_the_end(struct co_loop *l)
 	while (l->stats.live > 0 || l->abroad > 0) {
 		if (!l->main && !l->shutting_down)
 			shut_down(l, 0);
-		if (turn(l) && !l->grace_over)
+		if (pass_once(l) && !l->grace_over)
 			continue;
 		if ((l->stats.live == 0 && l->abroad == 0) || (!l->main && !l->shutting_down))
 			continue;
