@@ -78,7 +78,7 @@ static int pop_and_arm(long times)
 	return 0;
 }
 
-/* --------------------------------------------------------------------------- contexts and scheduler */
+/* ----------------------------------------------------------------------- contexts and scheduler */
 
 static void *suspends_for_ever(void *in)
 {

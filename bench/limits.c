@@ -100,8 +100,8 @@ static void store(size_t steps)
 
 /* Cold stacks: a line of a block among blocks and two of the top of a stack among stacks, at the
  * distances at which Whorl has them: what is woken was linked somewhere, and its registers were
- * saved. In an order that is known ahead, in steps so short that the processor has several at work at
- * once: to fetch ahead gains nothing. */
+ * saved. In an order that is known ahead, in steps so short that the processor has several at work
+ * at once: to fetch ahead gains nothing. */
 enum { BLOCK = 368, APART = 132 << 10, LINE = 64 };
 
 static char *blocks, *stacks;

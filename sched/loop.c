@@ -423,8 +423,8 @@ static void pass(struct co_loop *l)
 	leave();
 }
 
-/* When the next pass has something to do: an instant, at most l->now if at once. On the virtual clock
- * while a timer is armed: none is for CO_FOREVER. */
+/* When the next pass has something to do: an instant, at most l->now if at once. On the virtual
+ * clock while a timer is armed: none is for CO_FOREVER. */
 static co_ns next_work(struct co_loop *l)
 {
 	if (l->ready.occupied || has_mail(l))

@@ -58,8 +58,8 @@ void whorl__print_site(struct text *t, const void *site)
 	whorl__print(t, "%s", buf);
 }
 
-/* Most calls that wait end with a jump to the switch, so where such a coroutine goes on is the user's
- * code. A place in the library itself would tell nobody anything. */
+/* Most calls that wait end with a jump to the switch, so where such a coroutine goes on is the
+ * user's code. A place in the library itself would tell nobody anything. */
 static bool is_ours(const void *place)
 {
 #ifdef PIC /* libtool's, for the shared library: otherwise the program's code and ours are one */

@@ -34,8 +34,8 @@
 
 /* Where the caller of a public function is, for reports. */
 #define SITE() __builtin_extract_return_addr(__builtin_return_address(0))
-/* Where the frame of a public function's caller ends, or a little below: what lies below that in the
- * coroutine's stack is dead. Inlined it would be the caller's caller's. The CFA needs no frame
+/* Where the frame of a public function's caller ends, or a little below: what lies below that in
+ * the coroutine's stack is dead. Inlined it would be the caller's caller's. The CFA needs no frame
  * pointer, but clang makes one for it, and not at all on riscv64. */
 #ifdef __clang__
 #define FRAME() __builtin_frame_address(0)
@@ -185,10 +185,10 @@ struct node {
 
 enum { INLINE_NODES = 4 };
 
-/* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake
- * it. First what each has; the nodes behind it are not written before a scope is begun. They are
- * free till then: a stack always has its home in the same place, new memory is zero, and whoever had
- * it before has closed its scopes. */
+/* What a coroutine has on its own stack, at the top: all that is not needed to choose and wake it.
+ * First what each has; the nodes behind it are not written before a scope is begun. They are free
+ * till then: a stack always has its home in the same place, new memory is zero, and whoever had it
+ * before has closed its scopes. */
 struct home {
 	struct node root;
 	co_fn *fn;
@@ -212,8 +212,8 @@ enum co_state {
 };
 
 /* A control block: dense, apart from the stacks, and never anything else while the loop lives, so
- * that a stale reference can be looked at. What choosing, waking and parking need comes first, up to
- * the bounds of the stack: with a crowd of sleepers each line of it is a cache miss. */
+ * that a stale reference can be looked at. What choosing, waking and parking need comes first, up
+ * to the bounds of the stack: with a crowd of sleepers each line of it is a cache miss. */
 struct co {
 	struct whorl__fiber *on;	/* where it goes on: its own fiber, or that of a generator
 					 * it is in */
@@ -543,8 +543,8 @@ WHORL__HIDDEN int whorl__misuse(enum co_misuse kind, int rc, const void *site, c
 WHORL__HIDDEN void whorl__misuse_order(const void *outer, const void *inner);
 WHORL__HIDDEN void whorl__report(struct co_loop *l, enum co_report kind, const void *site,
 				 const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* After a coroutine, or (NULL) a callback, that may have forked: if this is the child it ends, for it
- * would do the parent's work once more. */
+/* After a coroutine, or (NULL) a callback, that may have forked: if this is the child it ends, for
+ * it would do the parent's work once more. */
 WHORL__HIDDEN void whorl__stop_in_child(const struct co_loop *l, const char *coroutine);
 /* The watchdog: from its cancel to its end. True: report_overdue is due, which calls hooks. */
 WHORL__HIDDEN bool whorl__watch(struct co *co);

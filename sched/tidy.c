@@ -16,7 +16,7 @@
 #define PERIOD CO_SEC(5)
 enum { STEP = 256, SWEEP = 4096, FEW = 2 * CHUNK };
 
-/* --------------------------------------------------------------------------------- control blocks */
+/* ------------------------------------------------------------------------------- control blocks */
 
 static size_t kept(const struct co_loop *l)
 {
@@ -78,7 +78,7 @@ static void sweep(struct co_loop *l)
 		whorl__queue_fit(l, kept(l));
 }
 
-/* ------------------------------------------------------------------------------------------ steps */
+/* ---------------------------------------------------------------------------------------- steps */
 
 static void next_period(struct co_loop *l)
 {

@@ -176,10 +176,10 @@ static inline struct whorl__fiber *whorl__fiber_running(void)
 }
 
 /* `entry` runs on f->stack, which the owner has filled in, at the first switch to it and gets `arg`
- * and that switch's value; it never returns (it ends with whorl__fiber_exit). What lies above `base`
- * (a multiple of 16) stays the owner's; *f may lie there. Of `flags`, CO_KEEP_* are honoured. name
- * and site are set to NULL: the owner's to fill. The thread that does this is the one that may
- * switch to the fiber: whorl__fiber_current is set from then on. */
+ * and that switch's value; it never returns (it ends with whorl__fiber_exit). What lies above
+ * `base` (a multiple of 16) stays the owner's; *f may lie there. Of `flags`, CO_KEEP_* are
+ * honoured. name and site are set to NULL: the owner's to fill. The thread that does this is the
+ * one that may switch to the fiber: whorl__fiber_current is set from then on. */
 typedef void whorl__entry_fn(void *arg, void *value);
 /* In each function between whorl__fiber_start and the user's: has the compiler make a frame record,
  * so that who follows frame pointers gets from the user's frames to the 0 in which they end. */
@@ -225,8 +225,8 @@ static inline int whorl__fiber_switch_int(struct whorl__fiber *to, void *value)
 /* The same for a fiber that will never run again. Whoever runs next may put its stack back. */
 WHORL__HIDDEN _Noreturn void whorl__fiber_exit(struct whorl__fiber *to, void *value);
 
-/* Where a stopped fiber goes on: behind the call that stopped it, or if that had something left to do,
- * inside. NULL: not known. For reports. */
+/* Where a stopped fiber goes on: behind the call that stopped it, or if that had something left to
+ * do, inside. NULL: not known. For reports. */
 WHORL__HIDDEN const void *whorl__fiber_place(const struct whorl__fiber *f);
 
 /* For the owner of a stopped fiber that will never run again and did not exit, before its stack is

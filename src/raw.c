@@ -5,8 +5,8 @@
  * destroyed it keeps, to be created anew. Resuming stores the running fiber as the resumer and
  * switches; suspending delivers the results and switches back, so that nothing is left to do behind
  * either switch and both are jumps. Nothing here assumes that the two alternate: the body of a
- * coroutine may be left by a switch of the scheduler's and be taken up again, and is RUNNING all that
- * time. */
+ * coroutine may be left by a switch of the scheduler's and be taken up again, and is RUNNING all
+ * that time. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <pthread.h>

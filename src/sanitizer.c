@@ -1,9 +1,10 @@
 /* What sanitizers are told of fibers (K16).
  *
  * ASan is told of each change of stack twice: where the new one lies, by the fiber that leaves, and
- * that it was reached, by the fiber that arrives. The saved word in between is the fake stack, where
- * ASan puts variables when it looks for uses after return. TSan is told by the fiber that leaves.
- * One that ended is given up by the next that arrives, since it needed its stack until then.
+ * that it was reached, by the fiber that arrives. The saved word in between is the fake stack,
+ * where ASan puts variables when it looks for uses after return. TSan is told by the fiber that
+ * leaves. One that ended is given up by the next that arrives, since it needed its stack until
+ * then.
  *
  * LeakSanitizer looks into the stack that runs, and takes it for the thread's only one. So all
  * stacks of fibers are named to it while those live, and the thread's own from where it stopped
@@ -78,8 +79,9 @@ static void unroot(const void *low, size_t size)
 
 /* ----------------------------------------------------------------------- leaks at a program's end
  *
- * Of fake stacks, LeakSanitizer looks into that of the running fiber. In those of the others lie the
- * variables of frames to which something on the real stack points, or else they could not return. */
+ * Of fake stacks, LeakSanitizer looks into that of the running fiber. In those of the others lie
+ * the variables of frames to which something on the real stack points, or else they could not
+ * return. */
 typedef void *__attribute__((may_alias)) any_pointer;
 
 PLAIN static void root_fake_frames(const struct whorl__seen *s)
@@ -107,7 +109,7 @@ static void await_end(void)
 		atexit(program_ends);
 }
 
-/* -------------------------------------------------------------------------------------- the fibers */
+/* ----------------------------------------------------------------------------------- the fibers */
 
 void whorl__seen_thread(struct whorl__seen *own, const struct whorl__fiber *f)
 {

@@ -9,8 +9,8 @@
 
 #include "core.h"
 
-/* The interfaces of compiler-rt, sanitizer/common_interface_defs.h and tsan_interface.h, which gcc's
- * runtimes share. */
+/* The interfaces of compiler-rt, sanitizer/common_interface_defs.h and tsan_interface.h, which
+ * gcc's runtimes share. */
 WHORL__WEAK void __sanitizer_start_switch_fiber(void **save, const void *low, size_t size);
 WHORL__WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 

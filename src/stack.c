@@ -13,8 +13,8 @@
  *
  * Idle stacks beyond the peak of late lose their pages, those at the bottom first, of the last slab
  * first: they are cold then, and all the others warm. A slab that nobody uses, and that the peak
- * would not need, is mapped anew over itself: so its page tables and guards go too, but its addresses
- * stay and read as zeros, since what a scope object refers to may have been there.
+ * would not need, is mapped anew over itself: so its page tables and guards go too, but its
+ * addresses stay and read as zeros, since what a scope object refers to may have been there.
  *
  * The guard is the best that can be had when the stack is cut: MADV_GUARD_INSTALL, which splits no
  * mapping; mprotect, which costs two, as long as the process has spent less than half of
@@ -681,8 +681,8 @@ static bool trim_class(struct whorl__stack_pool *pool, unsigned n)
 }
 
 /* A pool is tidy if all its classes keep as few warm ones as they ever will with so many in use.
- * Till the next trim no stack turns cold, so a class with no more warm ones than now has no fewer in
- * use, and is tidy still: untidy is what a put makes it. */
+ * Till the next trim no stack turns cold, so a class with no more warm ones than now has no fewer
+ * in use, and is tidy still: untidy is what a put makes it. */
 bool whorl__stack_pool_trim(struct whorl__stack_pool *pool)
 {
 	int saved_errno = errno;

@@ -30,8 +30,9 @@
  * To divide a dense slot of a million timers takes a while. So the slot that comes next is divided
  * ahead of time, some timers in each advance, into a row of its own, which becomes that of the
  * level below when the slot is reached. How many depends on how many expired since the advance
- * before: slots that follow each other mostly have as many, and so it is done before the time comes.
- * (Those that are disarmed do not count: where most are, the less is moved ahead the better.)
+ * before: slots that follow each other mostly have as many, and so it is done before the time
+ * comes. (Those that are disarmed do not count: where most are, the less is moved ahead the
+ * better.)
  *
  * What was armed at now or earlier waits in the past list for the next advance. That files what the
  * cursor has not reached, and sorts the rest into the run. */
@@ -206,8 +207,8 @@ static uint64_t lowest_slot(const struct wheel *w, unsigned *level, unsigned *sl
 	return slot_first(w, *level, *slot);
 }
 
-/* The timers of a slot, to empty it or to look at it. Drawing from its chains in turn keeps a cache miss of
- * each in flight. */
+/* The timers of a slot, to empty it or to look at it. Drawing from its chains in turn keeps a cache
+ * miss of each in flight. */
 struct feed {
 	struct wheel_timer *chain[WHEEL_CHAINS];
 	unsigned chains, turn;

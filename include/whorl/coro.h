@@ -52,8 +52,8 @@ struct co_attr {
  * library. Costs about 6 ns at each switch to or from the coroutine. */
 #define CO_KEEP_CXX_EH 2u
 
-/* A small stack without a guard, packed with others into pages: stack_size is rounded up to 1, 2, 4,
- * 8 or 16 KiB (0 = 4 KiB), and memory is used for little more than that. For great numbers of
+/* A small stack without a guard, packed with others into pages: stack_size is rounded up to 1, 2,
+ * 4, 8 or 16 KiB (0 = 4 KiB), and memory is used for little more than that. For great numbers of
  * coroutines whose code is known; co_stack_used and co_raw_stack_used tell how much it needs. A
  * larger stack_size makes an ordinary stack, as if the flag were not there, and so does a build
  * with a sanitizer, or one for a CPU that has no switch of its own (docs/porting.md).

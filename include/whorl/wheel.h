@@ -128,12 +128,12 @@ uint64_t wheel_expires(const struct wheel_timer *t);
  * following it leads on: at most 16 wakes for each arm, 2 on average. O(1) amortised. */
 uint64_t wheel_next(struct wheel *w);
 
-/* Sets the time. An advance to before wheel_now() changes nothing, one to wheel_now() makes what was
- * armed in the past due. O(timers that were armed in the past); for ticks as early as that of the
- * last pop, also a walk along those that come before. With thousands of timers it does some of the
- * work of later pops too, moving 512 of them at the most, and two for each that was popped since the
- * advance before: so, where time moves in small steps and the timers are spread over many, no call
- * moves more than a small part of them. */
+/* Sets the time. An advance to before wheel_now() changes nothing, one to wheel_now() makes what
+ * was armed in the past due. O(timers that were armed in the past); for ticks as early as that of
+ * the last pop, also a walk along those that come before. With thousands of timers it does some of
+ * the work of later pops too, moving 512 of them at the most, and two for each that was popped
+ * since the advance before: so, where time moves in small steps and the timers are spread over
+ * many, no call moves more than a small part of them. */
 void wheel_advance(struct wheel *w, uint64_t now);
 
 /* Takes the first of the timers that are due, NULL if none is. O(1) amortised over the levels a
@@ -141,8 +141,8 @@ void wheel_advance(struct wheel *w, uint64_t now);
 struct wheel_timer *wheel_pop(struct wheel *w);
 
 /* A guess at what is popped next: the first of the timers that are sorted already, due or not, or
- * with `t`, one of those, the one after it; NULL: not known. Others that are armed meanwhile may come
- * before. For prefetching what a timer belongs to. O(1). */
+ * with `t`, one of those, the one after it; NULL: not known. Others that are armed meanwhile may
+ * come before. For prefetching what a timer belongs to. O(1). */
 struct wheel_timer *wheel_peek(const struct wheel *w, const struct wheel_timer *t);
 
 /* The time last advanced to. O(1). */
