@@ -518,8 +518,8 @@ static void collect(struct wheel *w, uint64_t bound)
 
 /* A second look at the first slot: exact if it has few timers, else its first tick, and so if they
  * are in the row ahead. Timers beyond the slot's end were moved later, and other slots may come
- * before them. They are drawn as when it is emptied: chain by chain their misses would add up
- * (100 000 sleepers on the virtual clock: a wake 480 to 430 ns). */
+ * before them. They are drawn as when it is emptied: chain by chain their misses would add up (W7 at
+ * 100 000: 224 to 192 ns). */
 static void look(struct wheel *w)
 {
 	unsigned level, slot, seen = 0;
