@@ -495,7 +495,8 @@ static bool pass_once(struct co_loop *l)
 	return next <= l->now;
 }
 
-int co_loop_run_once(co_loop *l)
+/* 0, or why the caller may not. */
+static int may_run(const struct co_loop *l)
 {
 	if (!l)
 		return -EINVAL;
@@ -503,7 +504,14 @@ int co_loop_run_once(co_loop *l)
 		return -EBUSY;
 	if (l->of_parent)
 		return -EPERM;
-	return pass_once(l);
+	return 0;
+}
+
+int co_loop_run_once(co_loop *l)
+{
+	int rc = may_run(l);
+
+	return rc < 0 ? rc : pass_once(l);
 }
 
 int co_loop_spawn(co_loop *l, co_fn *fn, void *arg)
@@ -686,14 +694,10 @@ static void dispose(struct co_loop *l)
 
 int co_loop_close(co_loop *l)
 {
-	int rc;
+	int rc = may_run(l);
 
-	if (!l)
-		return -EINVAL;
-	if (whorl__loop)
-		return -EBUSY;
-	if (l->of_parent)
-		return -EPERM;
+	if (rc < 0)
+		return rc;
 	l->guest = false;
 	rc = run_to_the_end(l);
 	dispose(l);
