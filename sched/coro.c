@@ -16,7 +16,7 @@
  *
  *	63          32 31      24 23         0
  *	| generation  | loop     | place      |		generations begin at 1, so 0 is none */
-enum { PLACE_BITS = 24, LOOP_BITS = 8 };
+enum { LOOP_BITS = 32 - PLACE_BITS };
 
 static const uint32_t place_mask = (UINT32_C(1) << PLACE_BITS) - 1;
 
@@ -56,100 +56,6 @@ int whorl__lookup(co_ref ref, struct co **out, const void *site)
 		return -ESRCH;
 	*out = co;
 	return 0;
-}
-
-/* ------------------------------------------------------------------------------- control blocks */
-
-/* One more slot in the table of chunks; it doubles. */
-static bool chunk_room(struct co_loop *l)
-{
-	size_t room = l->chunk_room ? 2 * l->chunk_room : 16;
-	struct chunk *chunks;
-
-	if (l->chunk_count < l->chunk_room)
-		return true;
-	chunks = whorl__alloc(l, room * sizeof *chunks);
-	if (!chunks)
-		return false;
-	if (l->chunk_count > 0)
-		memcpy(chunks, l->chunks, l->chunk_count * sizeof *chunks);
-	whorl__free(l, l->chunks, l->chunk_room * sizeof *chunks);
-	l->chunks = chunks;
-	l->chunk_room = room;
-	return true;
-}
-
-/* The first place of which no chunk is made, old or new; NULL: there is none. */
-static struct chunk *chunk_place(struct co_loop *l)
-{
-	struct chunk *c;
-
-	if (l->blocks < l->chunk_count * CHUNK) {
-		while (l->chunks[l->hole].at)
-			l->hole++;
-		return &l->chunks[l->hole];
-	}
-	if (l->chunk_count > place_mask / PLACES || !chunk_room(l))
-		return NULL;
-	c = &l->chunks[l->chunk_count++];
-	*c = (struct chunk){ .gen = l->serial * UINT32_C(2654435769) };	/* its bits are few */
-	return c;
-}
-
-static bool chunk_add(struct co_loop *l)
-{
-	struct chunk *c = chunk_place(l);
-	struct co *at = c ? whorl__alloc(l, CHUNK * sizeof *at) : NULL;
-
-	if (!at)
-		return false;
-	memset(at, 0, CHUNK * sizeof *at);
-	for (unsigned i = CHUNK; i-- > 0;) {
-		at[i].loop = l;
-		at[i].index = (uint32_t)((size_t)(c - l->chunks) * PLACES + i);
-		at[i].gen = c->gen;
-		at[i].next = l->free;
-		l->free = &at[i];
-	}
-	c->at = at;
-	l->blocks += CHUNK;
-	return true;
-}
-
-/* Those that tidy.c has sorted, of the first chunk that has some. */
-static void take_sorted(struct co_loop *l)
-{
-	struct chunk *c;
-
-	while (!l->chunks[l->first_sorted].idle)
-		l->first_sorted++;
-	c = &l->chunks[l->first_sorted];
-	l->free = c->idle;
-	l->sorted -= c->idle_count;
-	c->idle = NULL;
-	c->idle_count = 0;
-}
-
-static struct co *co_get(struct co_loop *l)
-{
-	struct co *co;
-
-	if (!l->free && l->sorted > 0)
-		take_sorted(l);
-	if (!l->free && !chunk_add(l))
-		return NULL;
-	co = l->free;
-	l->free = co->next;
-	return co;
-}
-
-void whorl__co_free(struct co *co)
-{
-	struct co_loop *l = co->loop;
-
-	co->state = STATE_FREE;
-	co->next = l->free;
-	l->free = co;
 }
 
 /* --------------------------------------------------------------------------------------- finish */
@@ -286,7 +192,7 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 
 	if (!what->fn || (what->attr && whorl__bad_attr(attr)))
 		return -EINVAL;
-	co = co_get(l);
+	co = whorl__co_get(l);
 	if (!co)
 		return -ENOMEM;
 	rc = whorl__stack_take(&l->stacks, stack_class(l, attr), &co->fiber.stack);

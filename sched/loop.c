@@ -168,6 +168,11 @@ static void system_free(void *ptr, size_t size, void *ctx)
 		free(ptr);
 }
 
+bool whorl__maps(const struct co_loop *l, size_t size)
+{
+	return l->opt.alloc.alloc == system_alloc && is_mapped(size);
+}
+
 void *whorl__alloc(struct co_loop *l, size_t size)
 {
 	return l->opt.alloc.alloc(size, l->opt.alloc.ctx);
@@ -645,9 +650,7 @@ static void free_loop(struct co_loop *l)
 	struct node *n;
 	struct group *g;
 
-	for (size_t i = 0; i < l->chunk_count; i++)
-		whorl__free(l, l->chunks[i].at, CHUNK * sizeof *l->chunks[i].at);
-	whorl__free(l, l->chunks, l->chunk_room * sizeof *l->chunks);
+	whorl__blocks_free(l);
 	whorl__free_fds(l);
 	whorl__queue_free(l);
 	while ((n = l->free_nodes) != NULL) {

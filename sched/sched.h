@@ -7,6 +7,7 @@
  *	scope.c		the tree of scopes: deadlines, cancellation, what an end returns
  *	group.c		children: spawn into, wait for, outcome
  *	coro.c		the life of a coroutine: spawn, run, finish, join; references
+ *	blocks.c	control blocks: where they are, those that are free
  *	tidy.c		memory that nobody needs any more goes back
  *	sleep.c		sleep, yield, checkpoint
  *	line.c		to stand in line for an object of the user's, which is in
@@ -351,11 +352,13 @@ struct co_loop {
 /* As many as fit into some pages; in references there is room for PLACES of each chunk. */
 enum { CHUNK_BITS = 7, PLACES = 1 << CHUNK_BITS, FIT = (32 << 10) / sizeof(struct co),
        CHUNK = FIT < PLACES ? FIT : PLACES };
+enum { PLACE_BITS = 24, MOST_CHUNKS = 1 << (PLACE_BITS - CHUNK_BITS) };
 struct chunk {			/* of control blocks: a place in the table is never given up */
 	struct co *at;			/* CHUNK of them, or NULL: freed */
 	struct co *idle;		/* free ones that are not in co_loop.free */
 	unsigned idle_count;
 	uint32_t gen;			/* where generations begin when it is made */
+	char *arena;			/* blocks.c */
 };
 
 extern WHORL__HIDDEN WHORL__TLS struct co_loop *whorl__loop;	/* inside a pass */
@@ -376,6 +379,8 @@ static inline struct co *whorl__suspender(const void *site)
 }
 
 WHORL__HIDDEN void *whorl__alloc(struct co_loop *l, size_t size);
+/* That comes from mmap, and the allocator is our own. */
+WHORL__HIDDEN bool whorl__maps(const struct co_loop *l, size_t size);
 WHORL__HIDDEN void whorl__free(struct co_loop *l, void *ptr, size_t size);
 WHORL__HIDDEN bool whorl__loop_alive(uint32_t serial);	/* of any thread */
 WHORL__HIDDEN bool whorl__ref_alive_elsewhere(co_ref ref);
@@ -531,8 +536,14 @@ WHORL__HIDDEN int whorl__spawn(struct co_loop *l, struct group *g, const struct 
 			       struct co **out);
 WHORL__HIDDEN int whorl__lookup(co_ref ref, struct co **out, const void *site);
 WHORL__HIDDEN co_ref whorl__ref(const struct co *co);
-WHORL__HIDDEN void whorl__co_free(struct co *co);
 WHORL__HIDDEN const char *whorl__name(const struct co *co);	/* never NULL */
+
+/* blocks.c */
+WHORL__HIDDEN struct co *whorl__co_get(struct co_loop *l);	/* NULL: -ENOMEM */
+WHORL__HIDDEN void whorl__co_free(struct co *co);
+/* All of whose blocks are idle. */
+WHORL__HIDDEN void whorl__chunk_free(struct co_loop *l, size_t n);
+WHORL__HIDDEN void whorl__blocks_free(struct co_loop *l);	/* and their table */
 
 /* report.c */
 WHORL__HIDDEN void whorl__run_errand(struct co_loop *l);

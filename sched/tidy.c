@@ -8,9 +8,8 @@
  * woken for it.
  *
  * Control blocks can only go by the chunk. When there are too many, the free ones are sorted into
- * their chunks, and the chunks all of whose blocks are there are freed. What a stale reference
- * needs is remembered: the latest generation that any block of the chunk had. (Nodes of scopes and
- * groups are not freed: what refers to them has no place and generation, but an address.) */
+ * their chunks, and the chunks all of whose blocks are there are freed. (Nodes of scopes and groups
+ * are not: what refers to them has no place and generation, but an address.) */
 #include "queue.h"
 
 #define PERIOD CO_SEC(5)
@@ -45,32 +44,17 @@ static void sort(struct co_loop *l)
 	l->sorting = l->free != NULL;
 }
 
-static void chunk_free(struct co_loop *l, struct chunk *c)
-{
-	uint32_t latest = 0;
-
-	for (unsigned i = 0; i < CHUNK; i++)
-		if (c->at[i].gen - c->gen > latest)
-			latest = c->at[i].gen - c->gen;
-	whorl__free(l, c->at, CHUNK * sizeof *c->at);
-	*c = (struct chunk){ .gen = c->gen + latest };
-	l->blocks -= CHUNK;
-	l->sorted -= CHUNK;
-}
-
 /* Looks at some chunks, the last ones first. */
 static void sweep(struct co_loop *l)
 {
 	unsigned looked = 0, freed = 0;
 
 	for (; l->unswept > 0 && looked < SWEEP && freed < STEP / CHUNK; looked++) {
-		struct chunk *c = &l->chunks[--l->unswept];
-
+		l->unswept--;
 		if (l->blocks < kept(l) + CHUNK)
 			l->unswept = 0;
-		else if (c->idle_count == CHUNK) {
-			chunk_free(l, c);
-			l->hole = l->unswept < l->hole ? l->unswept : l->hole;
+		else if (l->chunks[l->unswept].idle_count == CHUNK) {
+			whorl__chunk_free(l, l->unswept);
 			freed++;
 		}
 	}

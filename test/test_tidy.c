@@ -11,18 +11,36 @@
 
 #include "suite.h"
 
-/* System calls about memory, counted. */
-static size_t calls;
+/* System calls about memory, counted; and what is mapped by them. */
+static size_t calls, mapped;
+static bool no_arenas; /* a huge page is not to be had */
+
+enum { ARENA = 2 << 20 };
+
+static size_t pages(size_t length)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (length + page - 1) / page * page;
+}
 
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
 	calls++;
-	return (void *)syscall(SYS_mmap, at, length, protection, flags, fd, offset);
+	if (no_arenas && length == 2 * ARENA) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	at = (void *)syscall(SYS_mmap, at, length, protection, flags, fd, offset);
+	if (at != MAP_FAILED && !(flags & MAP_FIXED)) /* that is in place of something */
+		mapped += pages(length);
+	return at;
 }
 
 int munmap(void *at, size_t length)
 {
 	calls++;
+	mapped -= pages(length);
 	return (int)syscall(SYS_munmap, at, length);
 }
 
@@ -191,7 +209,7 @@ START_TEST(a_burst_on_small_stacks_goes_back)
 }
 END_TEST
 
-/* The same with the allocator that nobody chose. */
+/* The same with the allocator that nobody chose: so many are partly in huge pages. */
 static int one_burst(void *arg)
 {
 	size_t n = many();
@@ -241,7 +259,7 @@ static int stays(void *arg)
 
 static int some_stay(void *attr)
 {
-	size_t n = many() / 4, stayed = 0;
+	size_t n = many() * 3 / 4, stayed = 0;
 	size_t floor = resident();
 	co_ref ref, *last = calloc(n, sizeof(*last));
 	co_group all;
@@ -288,6 +306,45 @@ START_TEST(who_stays_on_a_small_stack_is_whole)
 	struct co_attr small = { .stack_size = 4096, .flags = CO_SMALL_STACK };
 
 	run(some_stay, &small, &opt);
+}
+END_TEST
+
+/* Where there was no huge page at first, some of its chunks are elsewhere when there is. */
+static int arenas_come_late(void *attr)
+{
+	size_t n = many() * 3 / 4, stayed = 0;
+	co_ref *refs = calloc(n, sizeof(*refs));
+	co_group all;
+
+	ck_assert_ptr_nonnull(refs);
+	co_group_begin(&all, CO_GROUP_FAIL_FAST);
+	no_arenas = true;
+	for (size_t i = 0; i < n; i++) {
+		bool one = i % 1000 == 77;
+
+		stayed += one;
+		if (co_spawn_with(&all, one ? stays : sleeps, (void *)i, NULL, attr) != 0)
+			ck_abort_msg("no room");
+	}
+	ck_assert_int_eq(co_sleep(CO_SEC(20)), 0);
+	no_arenas = false;
+	spawn_all(refs, n, attr);
+	ck_assert_int_eq(co_group_end(&all, 0), 0);
+	ck_assert_uint_eq(whole, stayed);
+	ck_assert_int_eq(co_sleep(CO_SEC(20)), 0);
+	all_are_stale(refs, n);
+	free(refs);
+	return 0;
+}
+
+START_TEST(arenas_that_come_late_are_told_from_what_is_there)
+{
+	struct co_options opt = { .clock = CO_CLOCK_VIRTUAL };
+	struct co_attr ordinary = { .flags = 0 };
+	size_t before = mapped;
+
+	run(arenas_come_late, &ordinary, &opt);
+	ck_assert_uint_eq(mapped, before);
 }
 END_TEST
 
@@ -502,6 +559,7 @@ END_TEST
 
 SUITE("tidy", a_burst_goes_back, a_burst_on_small_stacks_goes_back,
       a_burst_goes_back_through_malloc, who_stays_is_whole, who_stays_on_a_small_stack_is_whole,
-      a_load_that_varies_costs_no_system_call, a_loop_that_waits_is_woken_for_it,
-      a_deadlock_does_not_wait_for_it, stacks_of_raw_coroutines_go_back_as_others_are_destroyed,
+      arenas_that_come_late_are_told_from_what_is_there, a_load_that_varies_costs_no_system_call,
+      a_loop_that_waits_is_woken_for_it, a_deadlock_does_not_wait_for_it,
+      stacks_of_raw_coroutines_go_back_as_others_are_destroyed,
       stacks_of_raw_coroutines_go_back_as_one_is_destroyed_again_and_again)
