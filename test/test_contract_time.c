@@ -268,6 +268,23 @@ SCENARIO_WITH(C2_never_early_REAL, real_clock())
 	}
 }
 
+/* C7: passed before the call, but not when the clock was read last. */
+SCENARIO_WITH(C7_a_deadline_that_passed_unread_REAL, real_clock())
+{
+	co_chan *c;
+	int item;
+
+	IS(co_chan_make(&c, sizeof(item), 1), 0);
+	for (int i = 0; i < 300; i++) {
+		co_ns abs = co_now() + i * INT64_C(7919) % 20000;
+
+		while (read_clock(CLOCK_MONOTONIC) < abs)
+			;
+		IS(co_chan_recv_until(c, &item, abs), TMO);
+	}
+	co_chan_free(c);
+}
+
 static struct co_options slack_5_ms = { .clock = CO_CLOCK_VIRTUAL, .slack = CO_MS(5) };
 
 /* And late by no more than the slack. */
@@ -376,6 +393,7 @@ SUITE("contract: time",
 	C2_a_deadline_counts_from_its_call,
 	C2_a_sleep_counts_from_its_call,
 	C2_never_early_REAL,
+	C7_a_deadline_that_passed_unread_REAL,
 	C2_slack_makes_nothing_early,
 	C37_monotonic_by_default,
 	C37_boottime_by_option,

@@ -103,10 +103,16 @@ static inline uint64_t take_in_time(int from)
 #include "channels.h"
 
 static const struct workload workloads[] = {
-	{ "yield", RATE, yields },    { "C2", RATE, spawns },
-	{ "C3", OWN, memory },	      { "C4", OWN, sleeps },
-	{ "C5-ready", ADDED, ready }, { "C5-parked", ADDED, parked },
-	{ "C7", RATE, messages },     { "C7-rendezvous", RATE, rendezvous },
+	{ "yield", RATE, yields },
+	{ "C2", RATE, spawns },
+	{ "C3", OWN, memory },
+	{ "C4", OWN, sleeps },
+	{ "C5-ready", ADDED, ready },
+	{ "C5-ready-until", ADDED, ready },
+	{ "C5-parked", ADDED, parked },
+	{ "C5-parked-until", ADDED, parked },
+	{ "C7", RATE, messages },
+	{ "C7-rendezvous", RATE, rendezvous },
 	{ NULL, OWN, NULL },
 };
 static const struct contender contender = {

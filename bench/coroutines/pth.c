@@ -167,10 +167,15 @@ static void little_parked(struct run *r)
 }
 
 static const struct workload workloads[] = {
-	{ "C1", RATE, pairs },	   { "yield", RATE, few_yields },
-	{ "C2", RATE, spawns },	   { "C3", OWN, little_memory },
-	{ "C4", OWN, few_sleeps }, { "C5-parked", ADDED, little_parked },
-	{ "C7", RATE, messages },  { NULL, OWN, NULL },
+	{ "C1", RATE, pairs },
+	{ "yield", RATE, few_yields },
+	{ "C2", RATE, spawns },
+	{ "C3", OWN, little_memory },
+	{ "C4", OWN, few_sleeps },
+	{ "C5-parked", ADDED, little_parked },
+	{ "C5-parked-until", ADDED, little_parked },
+	{ "C7", RATE, messages },
+	{ NULL, OWN, NULL },
 };
 static const struct contender contender = {
 	"pth",

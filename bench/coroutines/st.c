@@ -106,8 +106,13 @@ static inline uint64_t take_in_time(int from)
 #include "channels.h"
 
 static const struct workload workloads[] = {
-	{ "yield", RATE, yields }, { "C2", RATE, spawns },	   { "C3", OWN, memory },
-	{ "C4", OWN, sleeps },	   { "C5-parked", ADDED, parked }, { "C7", RATE, messages },
+	{ "yield", RATE, yields },
+	{ "C2", RATE, spawns },
+	{ "C3", OWN, memory },
+	{ "C4", OWN, sleeps },
+	{ "C5-parked", ADDED, parked },
+	{ "C5-parked-until", ADDED, parked },
+	{ "C7", RATE, messages },
 	{ NULL, OWN, NULL },
 };
 static const struct contender contender = {

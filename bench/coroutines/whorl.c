@@ -71,12 +71,18 @@ static inline uint64_t take(int from)
 	return number;
 }
 
+static bool until; /* C5-...-until: the receive's own deadline, not a scope's */
+
 static inline uint64_t take_in_time(int from)
 {
 	co_scope scope = CO_SCOPE_INIT;
 	uint64_t number = 0;
 	int rc = -1;
 
+	if (until) {
+		require(co_chan_recv_until(chan[from], &number, co_now() + NEVER) == 0);
+		return number;
+	}
 	co_with_timeout(&scope, NEVER)
 		rc = co_chan_recv(chan[from], &number);
 	require(co_scope_result(&scope, rc) == 0);
@@ -84,6 +90,18 @@ static inline uint64_t take_in_time(int from)
 }
 
 #include "channels.h"
+
+static void ready_until(struct run *r)
+{
+	until = true;
+	ready(r);
+}
+
+static void parked_until(struct run *r)
+{
+	until = true;
+	parked(r);
+}
 
 static void memory_small(struct run *r)
 {
@@ -205,7 +223,9 @@ static const struct workload workloads[] = {
 	{ "C4", OWN, sleeps },
 	{ "C4-slack", OWN, sleeps },
 	{ "C5-ready", ADDED, ready },
+	{ "C5-ready-until", ADDED, ready_until },
 	{ "C5-parked", ADDED, parked },
+	{ "C5-parked-until", ADDED, parked_until },
 	{ "C7", RATE, messages },
 	{ "C7-rendezvous", RATE, rendezvous },
 	{ "wake", RATE, wakes },
