@@ -148,8 +148,6 @@ void whorl__chunk_free(struct co_loop *l, size_t n)
 		l->hole = n;
 }
 
-/* --------------------------------------------------------------------------------------- blocks */
-
 /* Those that tidy.c has sorted, of the first chunk that has some. */
 static void take_sorted(struct co_loop *l)
 {
@@ -164,26 +162,12 @@ static void take_sorted(struct co_loop *l)
 	c->idle_count = 0;
 }
 
-struct co *whorl__co_get(struct co_loop *l)
+bool whorl__more_blocks(struct co_loop *l)
 {
-	struct co *co;
-
-	if (!l->free && l->sorted > 0)
-		take_sorted(l);
-	if (!l->free && !chunk_add(l))
-		return NULL;
-	co = l->free;
-	l->free = co->next;
-	return co;
-}
-
-void whorl__co_free(struct co *co)
-{
-	struct co_loop *l = co->loop;
-
-	co->state = STATE_FREE;
-	co->next = l->free;
-	l->free = co;
+	if (l->sorted == 0)
+		return chunk_add(l);
+	take_sorted(l);
+	return true;
 }
 
 void whorl__blocks_free(struct co_loop *l)

@@ -408,6 +408,8 @@ static inline bool past(const struct co *co, co_ns abs)
 {
 	struct co_loop *l = co->loop;
 
+	if (abs == CO_FOREVER)
+		return false;
 	return abs <= (WHORL__UNLIKELY(l->opt.now != NULL) ? whorl__clock(l) : l->latest);
 }
 
@@ -544,8 +546,27 @@ WHORL__HIDDEN co_ref whorl__ref(const struct co *co);
 WHORL__HIDDEN const char *whorl__name(const struct co *co);	/* never NULL */
 
 /* blocks.c */
-WHORL__HIDDEN struct co *whorl__co_get(struct co_loop *l);	/* NULL: -ENOMEM */
-WHORL__HIDDEN void whorl__co_free(struct co *co);
+WHORL__HIDDEN bool whorl__more_blocks(struct co_loop *l);	/* in l->free; false: -ENOMEM */
+static inline struct co *whorl__co_get(struct co_loop *l)	/* NULL: -ENOMEM */
+{
+	struct co *co;
+
+	if (WHORL__UNLIKELY(!l->free) && !whorl__more_blocks(l))
+		return NULL;
+	co = l->free;
+	l->free = co->next;
+	return co;
+}
+
+static inline void whorl__co_free(struct co *co)
+{
+	struct co_loop *l = co->loop;
+
+	co->state = STATE_FREE;
+	co->next = l->free;
+	l->free = co;
+}
+
 /* All of whose blocks are idle. */
 WHORL__HIDDEN void whorl__chunk_free(struct co_loop *l, size_t n);
 WHORL__HIDDEN void whorl__blocks_free(struct co_loop *l);	/* and their table */

@@ -51,15 +51,23 @@ static inline struct node *node_get(struct co *co)
 	return node_get_more(co);
 }
 
-static void node_put(struct co *co, struct node *n)
+static __attribute__((noinline)) void node_put_more(struct co *co, struct node *n)
 {
-	n->gen = 0;
 	if (n == &co->home->spare)
 		return;
 	if (--co->depth >= INLINE_NODES) {
 		n->next = co->loop->free_nodes;
 		co->loop->free_nodes = n;
 	}
+}
+
+static inline void node_put(struct co *co, struct node *n)
+{
+	n->gen = 0;
+	if (WHORL__LIKELY(co->depth < INLINE_NODES))
+		co->depth--;
+	else
+		node_put_more(co, n);
 }
 
 /* After a deadline or a cause changed: from here inward. */
@@ -504,17 +512,23 @@ begin(co_scope *s, struct instant at, unsigned flags, const void *frame, const v
 
 FRAMED void co_scope_begin(co_scope *s, co_ns dur)
 {
-	begin(s, from_now(dur), 0, FRAME(), SITE());
+	struct instant to = from_now(dur);
+
+	begin(s, to, 0, FRAME(), SITE());
 }
 
 FRAMED void co_scope_begin_at(co_scope *s, co_ns abs, unsigned flags)
 {
-	begin(s, at(abs), flags, FRAME(), SITE());
+	struct instant to = at(abs);
+
+	begin(s, to, flags, FRAME(), SITE());
 }
 
 FRAMED void co_scope_begin_shield(co_scope *s, co_ns dur)
 {
-	begin(s, from_now(dur), CO_SHIELD, FRAME(), SITE());
+	struct instant to = from_now(dur);
+
+	begin(s, to, CO_SHIELD, FRAME(), SITE());
 }
 
 /* A scope that was refused has no body, and nothing to leave. */
