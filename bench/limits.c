@@ -98,8 +98,8 @@ static void store(size_t steps)
 		nodes[any()].value[0] = i;
 }
 
-/* Cold stacks: a line of a block among blocks and two of the top of a stack among stacks, at the
- * distances at which Whorl has them: what is woken was linked somewhere, and its registers were
+/* Cold stacks: a line of a block among blocks and two of the top of a stack among stacks, as Whorl
+ * has them, the blocks in huge pages: what is woken was linked somewhere, and its registers were
  * saved. In an order that is known ahead, in steps so short that the processor has several at work
  * at once: to fetch ahead gains nothing. */
 enum { BLOCK = 368, APART = 132 << 10, LINE = 64 };
@@ -107,7 +107,7 @@ enum { BLOCK = 368, APART = 132 << 10, LINE = 64 };
 static char *blocks, *stacks;
 static size_t *turns, turn; /* in random order, and where that has got to */
 
-static void *map(size_t size)
+static void *map(size_t size, int advice)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -116,15 +116,15 @@ static void *map(size_t size)
 		perror("mmap");
 		exit(1);
 	}
-	madvise(memory, size, MADV_NOHUGEPAGE);
+	madvise(memory, size, advice);
 	return memory;
 }
 
 static void make_stacks(void)
 {
-	blocks = map(count * BLOCK);
-	stacks = map(count * APART);
-	turns = map(count * sizeof *turns);
+	blocks = map(count * BLOCK, MADV_HUGEPAGE);
+	stacks = map(count * APART, MADV_NOHUGEPAGE);
+	turns = map(count * sizeof *turns, MADV_HUGEPAGE);
 	for (size_t i = 0; i < count; i++) {
 		size_t j = below(draw(), i + 1);
 
