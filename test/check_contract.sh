@@ -86,7 +86,7 @@ said() {
 			section = text
 		next
 	}
-	/^(CO|WHEEL)_API / && match($0, /(co|wheel)_[a-z0-9_]+\(/) {
+	/^(CO|WHEEL)_API_ / && match($0, /(co|wheel)_[a-z0-9_]+\(/) {
 		name = substr($0, RSTART, RLENGTH - 1)
 		waits = suspends(name) == "yes" || point() == "yes"
 		print name, suspends(name), point(), threads(waits)

@@ -41,6 +41,9 @@
 
 #include <whorl/co.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -54,13 +57,13 @@ typedef struct co_chan co_chan;
  * -EINVAL	no out. -EPERM outside.
  *
  * Suspends: no. Cancellation point: no. Also in callbacks of the loop. */
-CO_API int co_chan_make(co_chan **out, size_t elem_size, size_t capacity) CO_MUST_CHECK;
+CO_API_ int co_chan_make(co_chan **out, size_t elem_size, size_t capacity) CO_MUST_CHECK;
 
 /* Gives its memory back. By then nobody may wait in it, or use it again; those who still wait are
  * woken with -EPIPE, as by a close. Elements in it are dropped. NULL is allowed. It may be called
  * outside too, when the runtime has ended: options.alloc must last until then.
  * Suspends: no. Cancellation point: no. Also in callbacks of the loop. */
-CO_API void co_chan_free(co_chan *c);
+CO_API_ void co_chan_free(co_chan *c);
 
 /* Send *elem: to a receive that waits, into the queue, or by waiting for one of the two.
  *
@@ -70,8 +73,8 @@ CO_API void co_chan_free(co_chan *c);
  * -EINVAL	no channel or no elem. -EPERM outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_chan_send(co_chan *c, const void *elem) CO_MUST_CHECK;
-CO_API int co_chan_send_until(co_chan *c, const void *elem, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_chan_send(co_chan *c, const void *elem) CO_MUST_CHECK;
+CO_API_ int co_chan_send_until(co_chan *c, const void *elem, co_ns abs) CO_MUST_CHECK;
 
 /* Receive into *elem: from the queue, from a send that waits, or by waiting for one.
  *
@@ -81,14 +84,14 @@ CO_API int co_chan_send_until(co_chan *c, const void *elem, co_ns abs) CO_MUST_C
  * -EINVAL	no channel or no elem. -EPERM outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_chan_recv(co_chan *c, void *elem) CO_MUST_CHECK;
-CO_API int co_chan_recv_until(co_chan *c, void *elem, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_chan_recv(co_chan *c, void *elem) CO_MUST_CHECK;
+CO_API_ int co_chan_recv_until(co_chan *c, void *elem, co_ns abs) CO_MUST_CHECK;
 
 /* The same if it can be done at once, else -EAGAIN. So without a queue a trysend succeeds only if
  * a receive waits already, and a tryrecv only if a send does.
  * Suspends: no. Cancellation point: no. Also in callbacks of the loop. */
-CO_API int co_chan_trysend(co_chan *c, const void *elem) CO_MUST_CHECK;
-CO_API int co_chan_tryrecv(co_chan *c, void *elem) CO_MUST_CHECK;
+CO_API_ int co_chan_trysend(co_chan *c, const void *elem) CO_MUST_CHECK;
+CO_API_ int co_chan_tryrecv(co_chan *c, void *elem) CO_MUST_CHECK;
 
 /* Says that nothing more will be sent. Those who wait to send get -EPIPE, and so do all later
  * sends; receives get what is in the queue, then -EPIPE. Everybody can see it: any side may close.
@@ -97,12 +100,12 @@ CO_API int co_chan_tryrecv(co_chan *c, void *elem) CO_MUST_CHECK;
  * -EINVAL	no channel. -EPERM outside.
  *
  * O(those who wait). Suspends: no. Cancellation point: no. Also in callbacks of the loop. */
-CO_API int co_chan_close(co_chan *c);
+CO_API_ int co_chan_close(co_chan *c);
 
 /* How many elements are in the queue; without one, or for NULL, 0. Elements of sends that wait are
  * not in it.
  * Suspends: no. Cancellation point: no. Also in callbacks of the loop, and outside. */
-CO_API size_t co_chan_len(const co_chan *c);
+CO_API_ size_t co_chan_len(const co_chan *c);
 
 /* -------------------------------------------------------------------------------------- select */
 
@@ -141,10 +144,13 @@ struct co_case {
  * -EPERM outside.
  *
  * O(n). Suspends: yes. Cancellation point: yes. */
-CO_API int co_select(struct co_case *cases, int n) CO_MUST_CHECK;
-CO_API int co_select_until(struct co_case *cases, int n, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_select(struct co_case *cases, int n) CO_MUST_CHECK;
+CO_API_ int co_select_until(struct co_case *cases, int n, co_ns abs) CO_MUST_CHECK;
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif

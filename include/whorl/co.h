@@ -39,8 +39,8 @@
  *   starts at the call, which reads the clock. Sums saturate. A dur <= 0 or an abs <= now is due at
  *   once: no negative number means for ever. CO_FOREVER does, also when a sum reaches it. A *_until
  *   call tries first: what can be had at once succeeds, even if abs has passed; after that it gives
- *   -ETIMEDOUT. (It does not read the clock for that: if abs has passed since it was read last, the
- *   call ends when the loop reads it next.) A cancelled scope comes before both.
+ *   -ETIMEDOUT. A cancelled scope comes before both. (The real clock is not read for an abs more than
+ *   a second after the last reading: such a call waits, and ends as soon as the loop looks.)
  * Ownership. Scopes and groups are the caller's, anywhere in memory, and stay in place from begin
  *   to end. Names, options and attributes are copied; `arg` is passed on untouched.
  * Threads. All of this belongs to the thread that runs the runtime: nothing here may be called for
@@ -73,6 +73,9 @@
 #include <stdint.h>
 #include <whorl/coro.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -224,7 +227,7 @@ struct co_options {
  * -ENOMEM	or the errno of a system call: it did not start.
  *
  * Suspends: no; it blocks the thread. Cancellation point: no. */
-CO_API int co_run(co_fn *main_fn, void *arg, const struct co_options *opt, int *exit_code);
+CO_API_ int co_run(co_fn *main_fn, void *arg, const struct co_options *opt, int *exit_code);
 
 /* A runtime whose thread has an event loop of its own, of which it is a guest; co_run is written
  * with these calls. All of them come from the thread that opened the loop, and from outside
@@ -239,31 +242,31 @@ typedef struct co_loop co_loop;
 
 /* Makes a runtime that runs nothing yet. *out is NULL on failure: -EBUSY, -EINVAL, -ENOMEM, or the
  * errno of a system call, as for co_run. */
-CO_API int co_loop_open(co_loop **out, const struct co_options *opt);
+CO_API_ int co_loop_open(co_loop **out, const struct co_options *opt);
 
 /* Spawns fn(arg) as a detached coroutine; it runs from the next co_loop_run_once on. -ENOMEM;
  * -ECANCELED: the loop is being closed. */
-CO_API int co_loop_spawn(co_loop *l, co_fn *fn, void *arg);
+CO_API_ int co_loop_spawn(co_loop *l, co_fn *fn, void *arg);
 
 /* One pass: what is due and runnable now. Does not wait. 1 or more: there is more to do now; 0: not
  * before the fd is readable or the timeout is over. -EBUSY: the thread is inside a runtime. */
-CO_API int co_loop_run_once(co_loop *l);
+CO_API_ int co_loop_run_once(co_loop *l);
 
 /* A file descriptor, readable when something has happened that co_loop_run_once should see. The
  * loop's: neither read nor close it. */
-CO_API int co_loop_fd(const co_loop *l);
+CO_API_ int co_loop_fd(const co_loop *l);
 
 /* How long from now until co_loop_run_once has work: 0 now, CO_FOREVER not before something
  * happens. Round it up, where the host has a coarser unit. */
-CO_API co_ns co_loop_timeout(const co_loop *l);
+CO_API_ co_ns co_loop_timeout(const co_loop *l);
 
 /* How many coroutines have not ended. */
-CO_API size_t co_loop_live(const co_loop *l);
+CO_API_ size_t co_loop_live(const co_loop *l);
 
 /* Cancels all coroutines, runs the loop until they have ended, at most for options.grace, and frees
  * it. Blocks the thread meanwhile. 0, or -ETIMEDOUT: some would not end; reported, their memory
  * kept, the loop is gone all the same. -EBUSY: called inside a runtime; nothing happened. */
-CO_API int co_loop_close(co_loop *l);
+CO_API_ int co_loop_close(co_loop *l);
 
 /* ------------------------------------------------------------------------------ other threads
  *
@@ -279,7 +282,7 @@ typedef struct {
 
 /* The runtime that this thread is inside of. id 0: outside, or out of memory or descriptors.
  * Suspends: no. Cancellation point: no. */
-CO_API co_loop_ref co_loop_self(void);
+CO_API_ co_loop_ref co_loop_self(void);
 
 /* A function to be called on the loop's thread, before its coroutines run. The caller's memory,
  * zeroed once; the library's from co_post until fn is entered, and fn may post it again or free it.
@@ -293,29 +296,29 @@ struct co_post_node {
  * latest before co_run or co_loop_close returns. 0; -EBUSY: the node is queued already; -ESRCH: the
  * runtime is gone; -EINVAL.
  * Any thread, any signal handler. Suspends: no. Cancellation point: no. */
-CO_API int co_post(co_loop_ref to, struct co_post_node *node);
+CO_API_ int co_post(co_loop_ref to, struct co_post_node *node);
 
 /* ---------------------------------------------------------------------- sleeping and yielding */
 
 /* The time: a read of the clock. Outside a runtime: CLOCK_MONOTONIC.
  * Suspends: no. Cancellation point: no. */
-CO_API co_ns co_now(void);
+CO_API_ co_ns co_now(void);
 
 /* The time when this pass of the loop last read the clock: at most co_now(), and cheaper. Nothing
  * is reckoned from it by this library. Outside a runtime: as co_now.
  * Suspends: no. Cancellation point: no. */
-CO_API co_ns co_loop_now(void);
+CO_API_ co_ns co_loop_now(void);
 
 /* Wait for `dur` from now, or until `abs`: never less. CO_FOREVER: until cancelled. Already due: as
  * co_yield_now. 0, -ECANCELED, -EPERM outside.
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_sleep(co_ns dur);
-CO_API int co_sleep_until(co_ns abs);
+CO_API_ int co_sleep(co_ns dur);
+CO_API_ int co_sleep_until(co_ns abs);
 
 /* Lets the others that are runnable run, in a cancelled scope too, and looks for a cancel only
  * afterwards. 0, -ECANCELED, -EPERM outside.
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_yield_now(void);
+CO_API_ int co_yield_now(void);
 
 /* Looks for a cancel, for loops that compute. At each 64th call, and at the first since the
  * coroutine last waited, it reads the clock and lets the coroutine's own scopes expire. 0,
@@ -324,7 +327,7 @@ CO_API int co_yield_now(void);
  * The other cancellation points take care of fairness themselves: after 64 in a row that did not
  * have to wait, the next lets one pass of the loop go by.
  * Suspends: no. Cancellation point: yes. */
-CO_API int co_checkpoint(void);
+CO_API_ int co_checkpoint(void);
 
 /* -------------------------------------------------------------------------------------- scopes
  *
@@ -382,13 +385,13 @@ struct co_cause {
  * fn's own looks the same: with a scope, co_scope_caught tells.) -EPERM outside a coroutine: fn is
  * not called.
  * Suspends: no; fn may. Cancellation point: no. */
-CO_API int co_timeout(co_ns dur, co_fn *fn, void *arg) CO_MUST_CHECK;
+CO_API_ int co_timeout(co_ns dur, co_fn *fn, void *arg) CO_MUST_CHECK;
 
 /* Calls fn(arg) behind a shield, for cleanup that has to wait: cancels from outside do not reach
  * it, `dur` still ends it. Returns as co_timeout. A dur that never ends is misuse
  * (CO_MISUSE_SHIELD): -EINVAL, fn is not called.
  * Suspends: no; fn may. Cancellation point: no. */
-CO_API int co_shield(co_ns dur, co_fn *fn, void *arg);
+CO_API_ int co_shield(co_ns dur, co_fn *fn, void *arg);
 
 /* Begin a scope in this coroutine: with a deadline in `dur`, at `abs`, or as a shield, which is
  * begin_at with CO_SHIELD. CO_FOREVER: no deadline. A deadline that is due cancels the scope at
@@ -403,9 +406,9 @@ CO_API int co_shield(co_ns dur, co_fn *fn, void *arg);
  * for a further one, it is born cancelled with ENOMEM, and its end turns the -ECANCELED into
  * -ENOMEM. The timer wheel is not touched before the coroutine waits.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_scope_begin(co_scope *s, co_ns dur);
-CO_API void co_scope_begin_at(co_scope *s, co_ns abs, unsigned flags);
-CO_API void co_scope_begin_shield(co_scope *s, co_ns dur);
+CO_API_ void co_scope_begin(co_scope *s, co_ns dur);
+CO_API_ void co_scope_begin_at(co_scope *s, co_ns abs, unsigned flags);
+CO_API_ void co_scope_begin_shield(co_scope *s, co_ns dur);
 
 /* Ends the scope, by the coroutine that began it. rc is the result of what was done in it. Whose an
  * -ECANCELED is, is decided here, by the first line that applies:
@@ -420,12 +423,12 @@ CO_API void co_scope_begin_shield(co_scope *s, co_ns dur);
  * So when several deadlines are due together, the outermost one gives -ETIMEDOUT, always, unless a
  * shield lies between. -EINVAL: misuse.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_scope_end(co_scope *s, int rc) CO_MUST_CHECK;
+CO_API_ int co_scope_end(co_scope *s, int rc) CO_MUST_CHECK;
 
 /* The same answer for a scope that a block (co_with_timeout) has ended, as of the moment in which
  * it did. -EINVAL: misuse, the scope is still open.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_scope_result(co_scope *s, int rc) CO_MUST_CHECK;
+CO_API_ int co_scope_result(co_scope *s, int rc) CO_MUST_CHECK;
 
 /* Move the deadline, to `abs` or to `dur` from now; by any coroutine of the runtime. CO_FOREVER:
  * none, not allowed for a shield (misuse, -EINVAL). One that is due cancels the scope at once.
@@ -436,8 +439,8 @@ CO_API int co_scope_result(co_scope *s, int rc) CO_MUST_CHECK;
  * -ESRCH	the scope has ended.
  *
  * Suspends: no. Cancellation point: no. */
-CO_API int co_scope_set_deadline(co_scope *s, co_ns abs);
-CO_API int co_scope_rearm(co_scope *s, co_ns dur);
+CO_API_ int co_scope_set_deadline(co_scope *s, co_ns abs);
+CO_API_ int co_scope_rearm(co_scope *s, co_ns dur);
 
 /* Cancels the scope, by any coroutine of the runtime or in a hook. err: an errno, which
  * co_scope_end will return, negated; or 0, to stop without an error. Runs nobody: who waits in the
@@ -449,34 +452,34 @@ CO_API int co_scope_rearm(co_scope *s, co_ns dur);
  * -EINVAL	err is negative, ECANCELED or ETIMEDOUT.
  *
  * Suspends: no. Cancellation point: no. */
-CO_API int co_scope_cancel(co_scope *s, int err);
+CO_API_ int co_scope_cancel(co_scope *s, int err);
 
 /* Whether s itself, not one outside it, was cancelled; and whether s turned an -ECANCELED into its
  * own result: where `caught` is true, s answered for it. Both keep their answer after the end.
  * Suspends: no. Cancellation point: no. */
-CO_API bool co_scope_cancelled(const co_scope *s);
-CO_API bool co_scope_caught(const co_scope *s);
+CO_API_ bool co_scope_cancelled(const co_scope *s);
+CO_API_ bool co_scope_caught(const co_scope *s);
 
 /* The earliest deadline that this coroutine can see, and how long that is from now, never negative.
  * None, or outside: CO_FOREVER. In a cancelled scope: at most co_now(), and 0. O(scopes of the
  * coroutine and of the groups around it).
  * Suspends: no. Cancellation point: no. */
-CO_API co_ns co_deadline(void);
-CO_API co_ns co_time_left(void);
+CO_API_ co_ns co_deadline(void);
+CO_API_ co_ns co_time_left(void);
 
 /* Why this coroutine is cancelled: the cause of the outermost of its cancelled scopes that it can
  * see. Why s was cancelled, also after its end. 0; -ENOENT and kind CO_CAUSE_NONE: not cancelled,
  * or the first outside. -EPERM, likewise: an open scope, asked for outside.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_cancel_cause(struct co_cause *out);
-CO_API int co_scope_cause(const co_scope *s, struct co_cause *out);
+CO_API_ int co_cancel_cause(struct co_cause *out);
+CO_API_ int co_scope_cause(const co_scope *s, struct co_cause *out);
 
 /* Writes what code a site is: "symbol+offset", or more, where that can be had, else its address;
  * "?" for NULL. Cut at `size` bytes, always terminated; size 0: buf may be NULL. Returns the length
  * of the whole, like snprintf(3). Slow, for messages: it searches the symbols of the program
  * (dladdr(3)). On any thread, inside or outside.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_site_format(const void *site, char *buf, size_t size);
+CO_API_ int co_site_format(const void *site, char *buf, size_t size);
 
 /* A scope around a block, ended however the block is left: at its end, by return, goto, break or
  * continue. The last two leave the block, not a loop around it. The scope is initialised by the
@@ -488,8 +491,8 @@ CO_API int co_site_format(const void *site, char *buf, size_t size);
  *
  * Suspends: no. Cancellation point: no. */
 struct co_block_ { co_scope *scope; int once; };	/* the macros' own, as are the two calls */
-CO_API struct co_block_ co_block_enter_(co_scope *s, co_ns dur, unsigned flags);
-CO_API void co_block_leave_(struct co_block_ *b);
+CO_API_ struct co_block_ co_block_enter_(co_scope *s, co_ns dur, unsigned flags);
+CO_API_ void co_block_leave_(struct co_block_ *b);
 #define CO_PASTE2_(a, b) a##b
 #define CO_PASTE_(a, b) CO_PASTE2_(a, b)
 #define CO_BLOCK_(s, dur, flags, b) \
@@ -507,13 +510,13 @@ typedef struct {
 /* A reference to an open scope; the same one each time. id 0: it is not open, or out of memory.
  * O(1), and a system call when it is the first of the runtime.
  * Suspends: no. Cancellation point: no. */
-CO_API co_scope_ref co_scope_share(co_scope *s);
+CO_API_ co_scope_ref co_scope_share(co_scope *s);
 
 /* As co_scope_cancel, from anywhere: the loop cancels the scope in its next pass. 0: recorded, also
  * if it was cancelled in this way before; dropped if the scope ends first. -ESRCH: the scope is
  * over. -EINVAL: no valid err.
  * Any thread, any signal handler. Suspends: no. Cancellation point: no. */
-CO_API int co_scope_cancel_remote(co_scope_ref ref, int err);
+CO_API_ int co_scope_cancel_remote(co_scope_ref ref, int err);
 
 /* ---------------------------------------------------------------------------------- coroutines */
 
@@ -544,17 +547,17 @@ typedef struct co_group co_group;
  *
  * The stack that was given back last is used again; for want of one, memory is mapped.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_spawn(co_group *g, co_fn *fn, void *arg, co_ref *out) CO_MUST_CHECK;
-CO_API int co_spawn_with(co_group *g, co_fn *fn, void *arg, co_ref *out,
-			 const struct co_attr *attr) CO_MUST_CHECK;
+CO_API_ int co_spawn(co_group *g, co_fn *fn, void *arg, co_ref *out) CO_MUST_CHECK;
+CO_API_ int co_spawn_with(co_group *g, co_fn *fn, void *arg, co_ref *out,
+			  const struct co_attr *attr) CO_MUST_CHECK;
 
 /* The coroutine that runs; inside a generator, the one that called co_gen_next. id 0 outside.
  * Suspends: no. Cancellation point: no. */
-CO_API co_ref co_self(void);
+CO_API_ co_ref co_self(void);
 
 /* The name it was given, "" if none, NULL if it is gone. Valid until it is gone.
  * Suspends: no. Cancellation point: no. */
-CO_API const char *co_name(co_ref ref);
+CO_API_ const char *co_name(co_ref ref);
 
 /* Cancels the outermost scope of a coroutine. Never runs it: it learns of it at the cancellation
  * point it waits in, or the next one; oneself likewise. err as in co_scope_cancel; it is found in
@@ -564,12 +567,12 @@ CO_API const char *co_name(co_ref ref);
  * -EINVAL	err is negative, ECANCELED or ETIMEDOUT.
  *
  * Suspends: no. Cancellation point: no. */
-CO_API int co_cancel(co_ref ref, int err);
+CO_API_ int co_cancel(co_ref ref, int err);
 
 /* Whether the coroutine is cancelled, or was when it ended: its outermost scope, or one around its
  * group, by whatever cause. False once it is gone.
  * Suspends: no. Cancellation point: no. */
-CO_API bool co_was_cancelled(co_ref ref);
+CO_API_ bool co_was_cancelled(co_ref ref);
 
 /* Wait until the coroutine has ended. exit_code, if not NULL, gets what it returned. 0 once, to one
  * joiner; then the reference is stale. To cancel the joiner, or to let it time out, does nothing to
@@ -580,19 +583,19 @@ CO_API bool co_was_cancelled(co_ref ref);
  * -EBUSY	another one is joining it. -EDEADLK: it is the caller. -EPERM outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_join(co_ref ref, int *exit_code) CO_MUST_CHECK;
-CO_API int co_join_until(co_ref ref, int *exit_code, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_join(co_ref ref, int *exit_code) CO_MUST_CHECK;
+CO_API_ int co_join_until(co_ref ref, int *exit_code, co_ns abs) CO_MUST_CHECK;
 
 /* One pointer for each coroutine, NULL when it starts, for its own use; the library does not follow
  * it. Outside nothing is stored, and NULL read.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_set_local(void *ptr);
-CO_API void *co_local(void);
+CO_API_ void co_set_local(void *ptr);
+CO_API_ void *co_local(void);
 
 /* Bytes of stack ever written, to size stacks by; by this coroutine or by those that had the same
  * stack before it. 0 if it has ended. Slow: it asks the kernel, unless the stack is a small one.
  * Suspends: no. Cancellation point: no. */
-CO_API size_t co_stack_used(co_ref ref);
+CO_API_ size_t co_stack_used(co_ref ref);
 
 /* -------------------------------------------------------------------------------------- groups
  *
@@ -622,12 +625,12 @@ struct co_group {
 /* Begins a group in this coroutine. Like a scope's beginning it never fails: for want of memory it
  * is born cancelled with ENOMEM. An unknown mode is misuse (CO_MISUSE_GROUP).
  * Suspends: no. Cancellation point: no. */
-CO_API void co_group_begin(co_group *g, enum co_group_mode mode);
+CO_API_ void co_group_begin(co_group *g, enum co_group_mode mode);
 
 /* At most so many children at once; 0 or less: no limit, as at first. Into a full group co_spawn
  * gives -EAGAIN. A higher limit lets in those that wait, a lower one stops nobody.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_group_limit(co_group *g, int at_most);
+CO_API_ void co_group_limit(co_group *g, int at_most);
 
 /* Waits, in FIFO order, for a place in a group with a limit, and holds it for the caller's next
  * spawn into it. 0 at once if there is no limit.
@@ -637,18 +640,18 @@ CO_API void co_group_limit(co_group *g, int at_most);
  * -EPERM	outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_group_admit(co_group *g) CO_MUST_CHECK;
+CO_API_ int co_group_admit(co_group *g) CO_MUST_CHECK;
 
 /* Spawns fn(arg) and waits until it calls co_started(value); *value, if not NULL, gets that, and
  * the child goes on as any other. If it returns before, the result is its error, or -EPIPE. If the
  * caller is cancelled meanwhile, the child is cancelled and awaited, and the result is -ECANCELED.
  * Else as co_spawn.
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_group_start(co_group *g, co_fn *fn, void *arg, int64_t *value) CO_MUST_CHECK;
+CO_API_ int co_group_start(co_group *g, co_fn *fn, void *arg, int64_t *value) CO_MUST_CHECK;
 
 /* In a child of co_group_start: lets that return. Elsewhere, or again: does nothing.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_started(int64_t value);
+CO_API_ void co_started(int64_t value);
 
 /* Wait until the group has no child left, by any coroutine that is no child of it. 0, also if it
  * has ended.
@@ -659,13 +662,13 @@ CO_API void co_started(int64_t value);
  * -EDEADLK	the caller is a child of the group. -EPERM outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_group_wait(co_group *g) CO_MUST_CHECK;
-CO_API int co_group_wait_until(co_group *g, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_group_wait(co_group *g) CO_MUST_CHECK;
+CO_API_ int co_group_wait_until(co_group *g, co_ns abs) CO_MUST_CHECK;
 
 /* Cancels the group's scope: children and body, all in one pass. As co_scope_cancel, by any
  * coroutine, a child of it included.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_group_cancel(co_group *g, int err);
+CO_API_ int co_group_cancel(co_group *g, int err);
 
 /* Ends the group, by its owner. rc is the result of the body. An rc that is an error cancels the
  * children. Waits until the last child has ended, and cannot be cancelled in this; a child that
@@ -686,18 +689,18 @@ CO_API int co_group_cancel(co_group *g, int err);
  * meanwhile; and a group stopped by co_group_cancel(g, 0) ends with 0, unless something outside was
  * cancelled too. -EINVAL: misuse.
  * Suspends: yes. Cancellation point: no. */
-CO_API int co_group_end(co_group *g, int rc) CO_MUST_CHECK;
+CO_API_ int co_group_end(co_group *g, int rc) CO_MUST_CHECK;
 
 /* How many children ended with an error, of which the first n, at most 4, are stored in order of
  * time, as they were returned. In every mode, also after the end. n 0: out may be NULL. -EINVAL: n
  * is negative.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_group_errors(const co_group *g, int *out, int n);
+CO_API_ int co_group_errors(const co_group *g, int *out, int n);
 
 /* CO_GROUP_FIRST: which child won, and what it returned; both pointers may be NULL. Also after the
  * end, when the reference is stale but still tells the children apart. -ESRCH: none did.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_group_winner(const co_group *g, co_ref *who, int *exit_code);
+CO_API_ int co_group_winner(const co_group *g, co_ref *who, int *exit_code);
 
 /* Runs n functions as coroutines, fns[i](args[i]), in a group of its own (FAIL_FAST), waits for
  * them, and gives the result of that group: 0, the first error, or -ECANCELED. exits[i] gets what
@@ -709,7 +712,7 @@ CO_API int co_group_winner(const co_group *g, co_ref *who, int *exit_code);
  * -ENOMEM	or what a function returned: the others were cancelled. -EPERM outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_gather(int n, co_fn *const fns[], void *const args[], int exits[]) CO_MUST_CHECK;
+CO_API_ int co_gather(int n, co_fn *const fns[], void *const args[], int exits[]) CO_MUST_CHECK;
 
 /* ------------------------------------------------------------------------------------- figures */
 
@@ -734,7 +737,7 @@ struct co_stats {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"	/* it hides the constructor, as stat(2) does */
 #endif
-CO_API int co_stats(struct co_stats *out);
+CO_API_ int co_stats(struct co_stats *out);
 #if defined(__cplusplus) && defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif
@@ -750,16 +753,16 @@ CO_API int co_stats(struct co_stats *out);
 
 /* Lets `dur` pass, timer by timer: at each, all that it wakes run until they wait again.
  * Suspends: yes. Cancellation point: no. */
-CO_API int co_test_advance(co_ns dur);
+CO_API_ int co_test_advance(co_ns dur);
 
 /* Moves the clock by `dur` in one go, as a coroutine does that computes for so long: the loop is
  * late then, and finds all that fell due at once.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_test_stall(co_ns dur);
+CO_API_ int co_test_stall(co_ns dur);
 
 /* Lets the others run until all wait. Time stands.
  * Suspends: yes. Cancellation point: no. */
-CO_API int co_test_settle(void);
+CO_API_ int co_test_settle(void);
 
 #ifdef __cplusplus
 }
@@ -771,4 +774,7 @@ CO_API int co_test_settle(void);
 #include <whorl/chan.h>
 #include <whorl/pace.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #endif

@@ -26,6 +26,9 @@
 #include <whorl/co.h>
 #include <whorl/sync.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -57,7 +60,7 @@ typedef struct co_ticker {		/* all private */
  * -EINVAL	a period <= 0, an unknown mode, or NULL.
  *
  * Suspends: no. Cancellation point: no. */
-CO_API int co_ticker_init(co_ticker *t, co_ns first_abs, co_ns period, enum co_tick_mode mode);
+CO_API_ int co_ticker_init(co_ticker *t, co_ns first_abs, co_ns period, enum co_tick_mode mode);
 
 /* Waits until the ticker is due, and takes the tick. *missed, if not NULL, gets how many more were
  * taken with it (see CO_TICK_SKIP; 0 in the other modes). Several may wait, in line, first come
@@ -67,13 +70,13 @@ CO_API int co_ticker_init(co_ticker *t, co_ns first_abs, co_ns period, enum co_t
  * -EINVAL	NULL, or it was not initialised. -EPERM outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_ticker_wait(co_ticker *t, uint64_t *missed) CO_MUST_CHECK;
+CO_API_ int co_ticker_wait(co_ticker *t, uint64_t *missed) CO_MUST_CHECK;
 
 /* Moves the next tick to `abs` and the others after it, also for those who wait. Ticks that
  * were due and not taken are dropped. To go on from now: co_now() + period; at once: co_now(). By
  * any coroutine of the runtime or in a callback of the loop; outside too, while nobody waits.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_ticker_reset_at(co_ticker *t, co_ns abs);
+CO_API_ void co_ticker_reset_at(co_ticker *t, co_ns abs);
 
 /* -------------------------------------------------------------------------------- rate limiters
  *
@@ -97,7 +100,7 @@ typedef struct co_limiter {		/* all private */
  * -EINVAL	n or burst is 0, per <= 0, or NULL.
  *
  * Suspends: no. Cancellation point: no. */
-CO_API int co_limiter_init(co_limiter *l, uint64_t n, co_ns per, uint64_t burst);
+CO_API_ int co_limiter_init(co_limiter *l, uint64_t n, co_ns per, uint64_t burst);
 
 /* Takes n tokens, all at once; waits for them if they are not there. Who waits stands in line, and
  * nobody is served before those in front of him, even if he wants less. They are taken at the
@@ -108,14 +111,17 @@ CO_API int co_limiter_init(co_limiter *l, uint64_t n, co_ns per, uint64_t burst)
  *		initialised. -EPERM outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_limiter_wait(co_limiter *l, uint64_t n) CO_MUST_CHECK;
+CO_API_ int co_limiter_wait(co_limiter *l, uint64_t n) CO_MUST_CHECK;
 
 /* Takes n tokens if they are there and nobody waits, else -EAGAIN. -EINVAL, -EPERM: as above. Also
  * in callbacks of the loop.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_limiter_try(co_limiter *l, uint64_t n) CO_MUST_CHECK;
+CO_API_ int co_limiter_try(co_limiter *l, uint64_t n) CO_MUST_CHECK;
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif

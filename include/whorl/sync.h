@@ -52,6 +52,9 @@ struct co_line_ {			/* private: those that hold an object, or wait for it */
 
 #include <whorl/co.h>	/* which includes others that have lines */
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -70,24 +73,24 @@ typedef struct co_mutex {
 
 /* Waits until the mutex is this coroutine's. 0. -EDEADLK: it is already.
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_mutex_lock(co_mutex *m) CO_MUST_CHECK;
-CO_API int co_mutex_lock_until(co_mutex *m, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_mutex_lock(co_mutex *m) CO_MUST_CHECK;
+CO_API_ int co_mutex_lock_until(co_mutex *m, co_ns abs) CO_MUST_CHECK;
 
 /* Takes the mutex if it is free. 0. -EBUSY: somebody holds it, be it the caller. -EINVAL, -EPERM,
  * -EXDEV.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_mutex_trylock(co_mutex *m) CO_MUST_CHECK;
+CO_API_ int co_mutex_trylock(co_mutex *m) CO_MUST_CHECK;
 
 /* The same for cleanup: no cancel and no deadline ends the wait, so the holder must not wait for
  * the caller in turn. There is no result; what would be an error is misuse, and does nothing:
  * CO_MISUSE_MUTEX if the caller has the mutex already, CO_MISUSE_CALLBACK outside a coroutine.
  * Suspends: yes. Cancellation point: no. */
-CO_API void co_mutex_lock_nc(co_mutex *m);
+CO_API_ void co_mutex_lock_nc(co_mutex *m);
 
 /* Gives the mutex to the first in line; free if nobody waits. 0. -EPERM, misuse (CO_MISUSE_MUTEX):
  * it is not this coroutine's. -EINVAL, -EXDEV.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_mutex_unlock(co_mutex *m);
+CO_API_ int co_mutex_unlock(co_mutex *m);
 
 /* ---------------------------------------------------------------------------------- condition */
 
@@ -108,14 +111,14 @@ typedef struct co_cond {
  * -EPERM	misuse (CO_MISUSE_MUTEX): m is not this coroutine's; or outside.
  *
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_cond_wait(co_cond *c, co_mutex *m) CO_MUST_CHECK;
-CO_API int co_cond_wait_until(co_cond *c, co_mutex *m, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_cond_wait(co_cond *c, co_mutex *m) CO_MUST_CHECK;
+CO_API_ int co_cond_wait_until(co_cond *c, co_mutex *m, co_ns abs) CO_MUST_CHECK;
 
 /* Let the first, or all, of those that wait now go on. Nobody waits: nothing happens, and nothing
  * is kept. With or without the mutex.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_cond_signal(co_cond *c);
-CO_API void co_cond_broadcast(co_cond *c);
+CO_API_ void co_cond_signal(co_cond *c);
+CO_API_ void co_cond_broadcast(co_cond *c);
 
 /* ---------------------------------------------------------------------------------- semaphore */
 
@@ -128,30 +131,30 @@ typedef struct co_sem {
 
 /* Makes a semaphore with so many free permits.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_sem_init(co_sem *s, uint32_t permits);
+CO_API_ void co_sem_init(co_sem *s, uint32_t permits);
 
 /* Take n permits, or one, all at once. Who wants many and is first in line holds back those behind
  * it, until there are enough or it leaves; then the others get theirs at once. n 0: 0 without
  * waiting, whoever waits. 0.
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_sem_wait(co_sem *s) CO_MUST_CHECK;
-CO_API int co_sem_wait_n(co_sem *s, uint32_t n) CO_MUST_CHECK;
-CO_API int co_sem_wait_until(co_sem *s, uint32_t n, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_sem_wait(co_sem *s) CO_MUST_CHECK;
+CO_API_ int co_sem_wait_n(co_sem *s, uint32_t n) CO_MUST_CHECK;
+CO_API_ int co_sem_wait_until(co_sem *s, uint32_t n, co_ns abs) CO_MUST_CHECK;
 
 /* Takes one permit if there is one and nobody waits. 0. -EAGAIN: not so. -EINVAL, -EXDEV.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_sem_trywait(co_sem *s) CO_MUST_CHECK;
+CO_API_ int co_sem_trywait(co_sem *s) CO_MUST_CHECK;
 
 /* Give n permits, or one, and with what is free then those in line theirs, in order. There are
  * never more than UINT32_MAX free ones: what would be above that is dropped, before any is given
  * away.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_sem_post(co_sem *s);
-CO_API void co_sem_post_n(co_sem *s, uint32_t n);
+CO_API_ void co_sem_post(co_sem *s);
+CO_API_ void co_sem_post_n(co_sem *s, uint32_t n);
 
 /* How many permits are free. Not 0 while somebody waits for more than these.
  * Suspends: no. Cancellation point: no. */
-CO_API uint32_t co_sem_value(const co_sem *s);
+CO_API_ uint32_t co_sem_value(const co_sem *s);
 
 /* -------------------------------------------------------------------------------------- event */
 
@@ -164,20 +167,20 @@ typedef struct co_event {
 
 /* Wait until the event is set. 0, at once if it is.
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_event_wait(co_event *e) CO_MUST_CHECK;
-CO_API int co_event_wait_until(co_event *e, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_event_wait(co_event *e) CO_MUST_CHECK;
+CO_API_ int co_event_wait_until(co_event *e, co_ns abs) CO_MUST_CHECK;
 
 /* Sets the event: all that wait return 0, even if it is reset before they run. Set already: nothing
  * happens.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_event_set(co_event *e);
+CO_API_ void co_event_set(co_event *e);
 
 /* From now on, waits wait.
  * Suspends: no. Cancellation point: no. */
-CO_API void co_event_reset(co_event *e);
+CO_API_ void co_event_reset(co_event *e);
 
 /* Suspends: no. Cancellation point: no. */
-CO_API bool co_event_is_set(const co_event *e);
+CO_API_ bool co_event_is_set(const co_event *e);
 
 /* ------------------------------------------------------------------------------------ barrier */
 
@@ -190,13 +193,13 @@ typedef struct co_barrier {
 
 /* Makes a barrier for n. 0. -EINVAL: n is 0, or NULL.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_barrier_init(co_barrier *b, uint32_t n);
+CO_API_ int co_barrier_init(co_barrier *b, uint32_t n);
 
 /* Waits until n coroutines are here. The last to come gets 1 and does not wait, the others 0, and
  * the barrier begins anew. Who is cancelled while it waits does not count any more. -EINVAL: it was
  * not initialised.
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_barrier_wait(co_barrier *b) CO_MUST_CHECK;
+CO_API_ int co_barrier_wait(co_barrier *b) CO_MUST_CHECK;
 
 /* ------------------------------------------------------------------------- reader-writer lock */
 
@@ -214,24 +217,27 @@ typedef struct co_rwlock {
  * for writing already. (Who reads and wants to write as well waits for itself: only a cancel or abs
  * ends that.)
  * Suspends: yes. Cancellation point: yes. */
-CO_API int co_rwlock_rdlock(co_rwlock *l) CO_MUST_CHECK;
-CO_API int co_rwlock_wrlock(co_rwlock *l) CO_MUST_CHECK;
-CO_API int co_rwlock_rdlock_until(co_rwlock *l, co_ns abs) CO_MUST_CHECK;
-CO_API int co_rwlock_wrlock_until(co_rwlock *l, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_rwlock_rdlock(co_rwlock *l) CO_MUST_CHECK;
+CO_API_ int co_rwlock_wrlock(co_rwlock *l) CO_MUST_CHECK;
+CO_API_ int co_rwlock_rdlock_until(co_rwlock *l, co_ns abs) CO_MUST_CHECK;
+CO_API_ int co_rwlock_wrlock_until(co_rwlock *l, co_ns abs) CO_MUST_CHECK;
 
 /* Take the lock if it can be had and nobody waits for it. 0. -EBUSY: not so. -EINVAL, -EPERM,
  * -EXDEV.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_rwlock_tryrdlock(co_rwlock *l) CO_MUST_CHECK;
-CO_API int co_rwlock_trywrlock(co_rwlock *l) CO_MUST_CHECK;
+CO_API_ int co_rwlock_tryrdlock(co_rwlock *l) CO_MUST_CHECK;
+CO_API_ int co_rwlock_trywrlock(co_rwlock *l) CO_MUST_CHECK;
 
 /* Gives back the lock, of either kind; those that come first in line and can share it get it. 0.
  * -EPERM, misuse (CO_MISUSE_MUTEX): nobody holds it, another coroutine writes, or the caller is no
  * coroutine. Who the readers are is not recorded. -EINVAL, -EXDEV.
  * Suspends: no. Cancellation point: no. */
-CO_API int co_rwlock_unlock(co_rwlock *l);
+CO_API_ int co_rwlock_unlock(co_rwlock *l);
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif

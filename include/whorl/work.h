@@ -8,6 +8,9 @@
 
 #include <whorl/co.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* the library is built with -fvisibility=hidden */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -27,11 +30,14 @@ extern "C" {
  * 0; -ECANCELED: fn was not handed over, or abandoned; -EINVAL: no fn, or an unknown flag; -ENOMEM;
  * -EAGAIN: no thread could be had. Suspends: yes. Cancellation point: yes. A thread's hand-over and
  * back: some microseconds. */
-CO_API int co_work(co_fn *fn, void *arg, int *result) CO_MUST_CHECK;
-CO_API int co_work_with(co_fn *fn, void *arg, int *result, unsigned flags,
-			void (*drop)(void *arg)) CO_MUST_CHECK;
+CO_API_ int co_work(co_fn *fn, void *arg, int *result) CO_MUST_CHECK;
+CO_API_ int co_work_with(co_fn *fn, void *arg, int *result, unsigned flags,
+			 void (*drop)(void *arg)) CO_MUST_CHECK;
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif
