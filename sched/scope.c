@@ -61,6 +61,7 @@ static __attribute__((noinline)) void node_put_more(struct co *co, struct node *
 	}
 }
 
+/* (The spare one is taken, and put back, while all of these are in use.) */
 static inline void node_put(struct co *co, struct node *n)
 {
 	n->gen = 0;
@@ -512,7 +513,7 @@ begin(co_scope *s, struct instant at, unsigned flags, const void *frame, const v
 
 FRAMED void co_scope_begin(co_scope *s, co_ns dur)
 {
-	struct instant to = from_now(dur);
+	struct instant to = from_now(dur);	/* first: so nothing is kept while the clock is read */
 
 	begin(s, to, 0, FRAME(), SITE());
 }
