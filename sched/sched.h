@@ -379,7 +379,7 @@ static inline struct co *whorl__suspender(const void *site)
 }
 
 WHORL__HIDDEN void *whorl__alloc(struct co_loop *l, size_t size);
-/* That comes from mmap, and the allocator is our own. */
+/* True: so much is mapped, by our own allocator. */
 WHORL__HIDDEN bool whorl__maps(const struct co_loop *l, size_t size);
 WHORL__HIDDEN void whorl__free(struct co_loop *l, void *ptr, size_t size);
 WHORL__HIDDEN bool whorl__loop_alive(uint32_t serial);	/* of any thread */
@@ -401,16 +401,16 @@ WHORL__HIDDEN void whorl__tidy(struct co_loop *l);
 /* clock.c */
 WHORL__HIDDEN co_ns whorl__clock(struct co_loop *l);	/* reads it */
 
-/* A deadline, before a wait. As of the last reading of the clock, which costs more than all else of
- * a wait: what has passed since then ends it when the loop looks at timers next. Not so an injected
- * clock: whoever calls may have moved it, and knows. */
+/* A deadline, before a wait. For one that is far the real clock is not read, which costs more than
+ * all else of a wait: that is done at least every 64 switches. An injected one may have been moved
+ * by whoever asks. */
 static inline bool past(const struct co *co, co_ns abs)
 {
 	struct co_loop *l = co->loop;
 
-	if (abs == CO_FOREVER)
+	if (abs == CO_FOREVER || (abs > sat_add(l->latest, CO_SEC(1)) && !l->opt.now))
 		return false;
-	return abs <= (WHORL__UNLIKELY(l->opt.now != NULL) ? whorl__clock(l) : l->latest);
+	return abs <= whorl__clock(l);
 }
 
 /* park.c: `w = whorl__wait_for(co, "…", abs, result)`, put it into a line, `return

@@ -268,20 +268,39 @@ SCENARIO_WITH(C2_never_early_REAL, real_clock())
 	}
 }
 
-/* C7: passed before the call, but not when the clock was read last. */
+/* C7: passed before the call, but not when the clock was read last; nobody else runs meanwhile */
 SCENARIO_WITH(C7_a_deadline_that_passed_unread_REAL, real_clock())
 {
 	co_chan *c;
+	co_group g;
 	int item;
 
 	IS(co_chan_make(&c, sizeof(item), 1), 0);
-	for (int i = 0; i < 300; i++) {
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, write_x, NULL);
+	for (int i = 0; i < 50; i++) { /* fewer than force a pass */
 		co_ns abs = co_now() + i * INT64_C(7919) % 20000;
 
 		while (read_clock(CLOCK_MONOTONIC) < abs)
 			;
 		IS(co_chan_recv_until(c, &item, abs), TMO);
 	}
+	ck_assert_str_eq(notes(), "");
+	IS(co_group_end(&g, 0), 0);
+	co_chan_free(c);
+}
+
+/* Far away it is not asked for, and ends a wait at the loop's next look. */
+SCENARIO_WITH(C7_a_far_deadline_that_passed_unread_REAL, real_clock())
+{
+	co_ns abs = co_now() + CO_MS(1050);
+	co_chan *c;
+	int item;
+
+	IS(co_chan_make(&c, sizeof(item), 1), 0);
+	while (read_clock(CLOCK_MONOTONIC) < abs)
+		;
+	IS(co_chan_recv_until(c, &item, abs), TMO);
 	co_chan_free(c);
 }
 
@@ -394,6 +413,7 @@ SUITE("contract: time",
 	C2_a_sleep_counts_from_its_call,
 	C2_never_early_REAL,
 	C7_a_deadline_that_passed_unread_REAL,
+	C7_a_far_deadline_that_passed_unread_REAL,
 	C2_slack_makes_nothing_early,
 	C37_monotonic_by_default,
 	C37_boottime_by_option,
