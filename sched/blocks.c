@@ -2,20 +2,20 @@
  * goes back: tidy.c.)
  *
  * To wake one of a crowd the processor waits for its control block, and before that for the page
- * table's entry for it. So the chunks from FIRST_IN_ARENA on lie in arenas, each a huge page, with
- * one entry for 5696 of them: a wake of a million sleepers on the virtual clock 1.05 to 0.84 us, the
- * CPU of 100 000 on the real one 1.10 to 1.02 s, in turn. An arena stays while the loop lives; of
- * its memory, that of a chunk can go back alone. An allocator of the user's is asked for each
- * chunk. */
+ * table's entry for it. So the chunks from FIRST_IN_ARENA on lie in arenas, which are huge pages
+ * where the kernel gives them, with one entry for thousands of blocks: a wake of a million sleepers
+ * on the virtual clock 1.05 to 0.84 us, the CPU of 100 000 on the real one 1.10 to 1.02 s, in turn.
+ * When a chunk goes, its arena becomes ordinary memory, or khugepaged would fill it up again; when
+ * the last one goes, so does the arena. An allocator of the user's is asked for each chunk. */
 #define _GNU_SOURCE 1
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "queue.h"
 
-enum { PIECE = 32 << 10, ARENA = 2 << 20, PIECES = ARENA / PIECE };
+enum { PIECE = CHUNK_SIZE, ARENA = 2 << 20, PIECES = ARENA / PIECE };
 enum { FIRST_IN_ARENA = 2 * PIECES };	/* then what an arena leaves unused counts little */
-_Static_assert(CHUNK * sizeof(struct co) <= PIECE, "a piece of an arena holds a chunk");
 
 /* --------------------------------------------------------------------------------------- arenas */
 
@@ -49,13 +49,16 @@ static char *piece(const struct co_loop *l, size_t i)
 	return arena ? arena + i % PIECES * PIECE : NULL;
 }
 
+/* errno, here and below, is that of whoever runs next. */
 static struct co *chunk_alloc(struct co_loop *l, size_t i)
 {
+	int kept = errno;
 	char *at;
 
 	if (wants_arena(l, i))
 		l->chunks[i].arena = arena_map();
 	at = piece(l, i);
+	errno = kept;
 	return at ? (struct co *)(void *)at : whorl__alloc(l, CHUNK * sizeof(struct co));
 }
 
@@ -64,12 +67,39 @@ static bool in_arena(const struct co_loop *l, size_t i)
 	return l->chunks[i].at && (char *)l->chunks[i].at == piece(l, i);
 }
 
+/* Of the chunks of an arena, chunk i is all there is. */
+static bool is_last(const struct co_loop *l, size_t i)
+{
+	size_t first = i - i % PIECES;
+
+	for (size_t k = first; k < first + PIECES && k < l->chunk_count; k++)
+		if (k != i && in_arena(l, k))
+			return false;
+	return true;
+}
+
+static void arena_give_back(struct co_loop *l, size_t i)
+{
+	char **arena = &l->chunks[i - i % PIECES].arena;
+	int kept = errno;
+
+	if (is_last(l, i)) {
+		munmap(*arena, ARENA);
+		*arena = NULL;
+	} else {
+		madvise(*arena, ARENA, MADV_NOHUGEPAGE);
+		madvise(l->chunks[i].at, PIECE, MADV_DONTNEED);
+	}
+	errno = kept;
+}
+
 static void chunk_release(struct co_loop *l, size_t i)
 {
 	if (in_arena(l, i))
-		madvise(l->chunks[i].at, PIECE, MADV_DONTNEED);
+		arena_give_back(l, i);
 	else
 		whorl__free(l, l->chunks[i].at, CHUNK * sizeof(struct co));
+	l->chunks[i].at = NULL;
 }
 
 /* --------------------------------------------------------------------------------------- chunks */

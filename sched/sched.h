@@ -350,15 +350,15 @@ struct co_loop {
 };
 
 /* As many as fit into some pages; in references there is room for PLACES of each chunk. */
-enum { CHUNK_BITS = 7, PLACES = 1 << CHUNK_BITS, FIT = (32 << 10) / sizeof(struct co),
-       CHUNK = FIT < PLACES ? FIT : PLACES };
+enum { CHUNK_SIZE = 32 << 10, FIT = CHUNK_SIZE / sizeof(struct co), CHUNK_BITS = 7,
+       PLACES = 1 << CHUNK_BITS, CHUNK = FIT < PLACES ? FIT : PLACES };
 enum { PLACE_BITS = 24, MOST_CHUNKS = 1 << (PLACE_BITS - CHUNK_BITS) };
 struct chunk {			/* of control blocks: a place in the table is never given up */
 	struct co *at;			/* CHUNK of them, or NULL: freed */
 	struct co *idle;		/* free ones that are not in co_loop.free */
 	unsigned idle_count;
 	uint32_t gen;			/* where generations begin when it is made */
-	char *arena;			/* blocks.c */
+	char *arena;			/* blocks.c: of it, and of those behind it, or NULL */
 };
 
 extern WHORL__HIDDEN WHORL__TLS struct co_loop *whorl__loop;	/* inside a pass */

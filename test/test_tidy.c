@@ -24,6 +24,35 @@ static size_t pages(size_t length)
 	return (length + page - 1) / page * page;
 }
 
+/* Arenas that are huge pages now, and how many there were in all; and how often memory went from
+ * the middle of one, which khugepaged would fill up again. */
+static struct {
+	uintptr_t at[64];
+	size_t count, all, torn;
+} huge;
+
+static void forget_huge(uintptr_t at, size_t length)
+{
+	for (size_t i = 0; i < huge.count;)
+		if (huge.at[i] - at < length)
+			huge.at[i] = huge.at[--huge.count];
+		else
+			i++;
+}
+
+static void watch_huge(uintptr_t at, size_t length, int advice)
+{
+	if (advice == MADV_HUGEPAGE && length == ARENA && huge.count < 64) {
+		huge.at[huge.count++] = at;
+		huge.all++;
+	} else if (advice == MADV_NOHUGEPAGE) {
+		forget_huge(at, length);
+	} else if (advice == MADV_DONTNEED) {
+		for (size_t i = 0; i < huge.count; i++)
+			huge.torn += at - huge.at[i] < ARENA;
+	}
+}
+
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
 	calls++;
@@ -41,12 +70,14 @@ int munmap(void *at, size_t length)
 {
 	calls++;
 	mapped -= pages(length);
+	forget_huge((uintptr_t)at, length);
 	return (int)syscall(SYS_munmap, at, length);
 }
 
 int madvise(void *at, size_t length, int advice)
 {
 	calls++;
+	watch_huge((uintptr_t)at, length, advice);
 	return (int)syscall(SYS_madvise, at, length, advice);
 }
 
@@ -297,6 +328,9 @@ START_TEST(who_stays_is_whole)
 	struct co_attr ordinary = { .flags = 0 };
 
 	run(some_stay, &ordinary, &opt);
+	ck_assert(huge.all > 0 || SANITIZED);
+	ck_assert_uint_eq(huge.torn, 0);
+	ck_assert_uint_eq(huge.count, 0);
 }
 END_TEST
 
@@ -306,6 +340,32 @@ START_TEST(who_stays_on_a_small_stack_is_whole)
 	struct co_attr small = { .stack_size = 4096, .flags = CO_SMALL_STACK };
 
 	run(some_stay, &small, &opt);
+}
+END_TEST
+
+static int bursts_in_arenas(void *attr)
+{
+	size_t n = many(), first;
+	co_ref *refs = calloc(n, sizeof(*refs));
+
+	ck_assert_ptr_nonnull(refs);
+	spawn_all(refs, n, attr);
+	first = huge.count;
+	ck_assert(first > 0 || SANITIZED);
+	ck_assert_int_eq(co_sleep(CO_SEC(20)), 0);
+	ck_assert_uint_eq(huge.count, 0);
+	spawn_all(refs, n, attr);
+	ck_assert_uint_eq(huge.count, first);
+	free(refs);
+	return 0;
+}
+
+START_TEST(each_burst_has_huge_pages)
+{
+	struct co_options opt = { .clock = CO_CLOCK_VIRTUAL };
+	struct co_attr ordinary = { .flags = 0 };
+
+	run(bursts_in_arenas, &ordinary, &opt);
 }
 END_TEST
 
@@ -559,7 +619,7 @@ END_TEST
 
 SUITE("tidy", a_burst_goes_back, a_burst_on_small_stacks_goes_back,
       a_burst_goes_back_through_malloc, who_stays_is_whole, who_stays_on_a_small_stack_is_whole,
-      arenas_that_come_late_are_told_from_what_is_there, a_load_that_varies_costs_no_system_call,
+      each_burst_has_huge_pages, arenas_that_come_late_are_told_from_what_is_there, a_load_that_varies_costs_no_system_call,
       a_loop_that_waits_is_woken_for_it, a_deadlock_does_not_wait_for_it,
       stacks_of_raw_coroutines_go_back_as_others_are_destroyed,
       stacks_of_raw_coroutines_go_back_as_one_is_destroyed_again_and_again)
