@@ -426,10 +426,10 @@ static bool long_form;
 /* At how many places of n a body is cut off. Where there are more than 128 it is in a loop. */
 static long places(const struct body *body, long n)
 {
-	long most = n > 128 ? 16 : n;
+	long most = n > 128 ? 16 : n, few = SANITIZED ? 4 : 8;
 
-	if (!long_form && most > 8)
-		most = n > 128 ? 2 : 8;
+	if (!long_form && most > few)
+		most = n > 128 ? 2 : few;
 	for (size_t i = 0; i < LENGTH(rare); i++)
 		if (strcmp(rare[i].suite, body->suite) == 0 &&
 		    strcmp(rare[i].test, body->test->name) == 0)
