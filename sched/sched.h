@@ -358,7 +358,7 @@ struct chunk {			/* of control blocks: a place in the table is never given up */
 	struct co *idle;		/* free ones that are not in co_loop.free */
 	unsigned idle_count;
 	uint32_t gen;			/* where generations begin when it is made */
-	char *arena;			/* blocks.c: of it, and of those behind it, or NULL */
+	char *arena;			/* of the first of an arena's chunks: the arena; or NULL */
 };
 
 extern WHORL__HIDDEN WHORL__TLS struct co_loop *whorl__loop;	/* inside a pass */
@@ -401,9 +401,9 @@ WHORL__HIDDEN void whorl__tidy(struct co_loop *l);
 /* clock.c */
 WHORL__HIDDEN co_ns whorl__clock(struct co_loop *l);	/* reads it */
 
-/* A deadline, before a wait. For one that is far the real clock is not read, which costs more than
- * all else of a wait: that is done at least every 64 switches. An injected one may have been moved
- * by whoever asks. */
+/* A deadline, before a wait. The real clock is not read, which costs more than all else of a wait,
+ * for one more than a second after the last reading: the loop reads it every 64 switches. An
+ * injected one may have been moved by whoever asks. */
 static inline bool past(const struct co *co, co_ns abs)
 {
 	struct co_loop *l = co->loop;

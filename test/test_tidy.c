@@ -619,7 +619,8 @@ END_TEST
 
 SUITE("tidy", a_burst_goes_back, a_burst_on_small_stacks_goes_back,
       a_burst_goes_back_through_malloc, who_stays_is_whole, who_stays_on_a_small_stack_is_whole,
-      each_burst_has_huge_pages, arenas_that_come_late_are_told_from_what_is_there, a_load_that_varies_costs_no_system_call,
-      a_loop_that_waits_is_woken_for_it, a_deadlock_does_not_wait_for_it,
+      each_burst_has_huge_pages, arenas_that_come_late_are_told_from_what_is_there,
+      a_load_that_varies_costs_no_system_call, a_loop_that_waits_is_woken_for_it,
+      a_deadlock_does_not_wait_for_it,
       stacks_of_raw_coroutines_go_back_as_others_are_destroyed,
       stacks_of_raw_coroutines_go_back_as_one_is_destroyed_again_and_again)

@@ -39,8 +39,9 @@
  *   starts at the call, which reads the clock. Sums saturate. A dur <= 0 or an abs <= now is due at
  *   once: no negative number means for ever. CO_FOREVER does, also when a sum reaches it. A *_until
  *   call tries first: what can be had at once succeeds, even if abs has passed; after that it gives
- *   -ETIMEDOUT. A cancelled scope comes before both. (The real clock is not read for an abs more than
- *   a second after the last reading: such a call waits, and ends as soon as the loop looks.)
+ *   -ETIMEDOUT. A cancelled scope comes before both. (The real clock is not read for an abs more
+ *   than a second after the last reading: such a call waits till the loop looks, and may still
+ *   succeed.)
  * Ownership. Scopes and groups are the caller's, anywhere in memory, and stay in place from begin
  *   to end. Names, options and attributes are copied; `arg` is passed on untouched.
  * Threads. All of this belongs to the thread that runs the runtime: nothing here may be called for
