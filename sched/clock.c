@@ -81,7 +81,7 @@ int co_test_settle(void)
 
 	if (rc < 0)
 		return rc;
-	settle(l->current);
+	settle(whorl__running);
 	l->testing = false;
 	return 0;
 }
@@ -95,8 +95,8 @@ int co_test_advance(co_ns dur)
 	if (rc < 0)
 		return rc;
 	target = later(l, dur);
-	for (settle(l->current);
-	     (next = tick_time(wheel_next(&l->wheel))) <= target; settle(l->current))
+	for (settle(whorl__running); (next = tick_time(wheel_next(&l->wheel))) <= target;
+	     settle(whorl__running))
 		if (next > l->latest)
 			l->latest = next;
 	l->latest = target;

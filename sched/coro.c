@@ -84,7 +84,7 @@ static _Noreturn void finish(struct co *co, int rc)
 	struct co_loop *l = co->loop;
 	struct co *next;
 
-	if (co->scope->user)
+	if (!is_root(co->scope))
 		whorl__close_all(co);
 	if (co->admitted)
 		whorl__give_back(co);
@@ -105,13 +105,13 @@ static _Noreturn void finish(struct co *co, int rc)
 	co->state = STATE_DONE;
 	co->home = NULL;
 	l->stats.live--;
-	queue_leave(l, co->priority);
+	queue_leave(l, co->level);
 	if (co->keep && co->group != &l->detached)
 		list_append(&co->group->done, &co->sibling);
 	else
 		whorl__co_free(co);
 	whorl__stack_put(&l->stacks, &co->fiber.stack);
-	l->current = NULL;
+	whorl__running = NULL;
 	next = next_ready(l);
 	if (next)
 		whorl__fiber_exit(next->on, whorl__resume_value(next));
@@ -166,9 +166,10 @@ static void co_init(struct co *co, struct group *g, const struct spawn *what,
 	co->start = NULL;
 	co->group = g;
 	co->local = NULL;
-	co->priority = (signed char)attr->priority;
+	co->level = (unsigned char)level_of(attr->priority);
 	co->keep = co->was_cancelled = co->stormed = false;
-	co->streak = co->checkpoints = co->ignored = co->depth = co->mutexes = 0;
+	co->patience = PATIENCE;
+	co->checkpoints = co->ignored = co->depth = co->mutexes = 0;
 	make_home(co, g, what, attr->name);
 	whorl__fiber_init(&co->fiber, co->home, attr->flags, run, co);
 	co->fiber.name = co->home->name;
@@ -198,7 +199,7 @@ int whorl__spawn(struct co_loop *l, struct group *g, const struct spawn *what, s
 	rc = whorl__stack_take(&l->stacks, stack_class(l, attr), &co->fiber.stack);
 	if (rc < 0)
 		goto no_stack;
-	rc = queue_join(l, attr->priority);
+	rc = queue_join(l, level_of(attr->priority));
 	if (rc < 0)
 		goto no_room;
 	co_init(co, g, what, attr);

@@ -201,11 +201,11 @@ static int spawn_into(co_group *user, const struct spawn *what, struct co **out)
 		return -ESHUTDOWN;
 	if (!g || g->node->effective || l->grace_over)
 		return -ECANCELED;
-	if (!has_place(g) && !holds_place(l->current, g))
+	if (!has_place(g) && !holds_place(whorl__running, g))
 		return -EAGAIN;
 	rc = whorl__spawn(l, g, what, out);
-	if (rc == 0 && holds_place(l->current, g))
-		whorl__give_back(l->current);
+	if (rc == 0 && holds_place(whorl__running, g))
+		whorl__give_back(whorl__running);
 	return rc;
 }
 
@@ -299,9 +299,9 @@ static bool is_open(const struct co *co, const co_group *user)
 {
 	const struct node *n = co->scope;
 
-	while (n->user && n->user != user)
+	while (!is_root(n) && n->user != user)
 		n = n->parent;
-	return n->user != NULL;
+	return !is_root(n);
 }
 
 FRAMED void co_group_begin(co_group *user, enum co_group_mode mode)

@@ -29,6 +29,7 @@ enum { BUDGET = 64, SPIN = 1000000, CROWD = 256 };
 #define DEFAULT_WATCHDOG CO_SEC(10)
 
 WHORL__TLS struct co_loop *whorl__loop;
+WHORL__TLS struct co *whorl__running;
 
 /* ----------------------------------------------------------------------------------- all the loops
  *
@@ -49,6 +50,7 @@ static inline void leave(void)
 {
 	whorl__overflow_leave_alone = false;
 	whorl__loop = NULL;
+	whorl__running = NULL;
 }
 
 static void close_fds(struct co_loop *l)

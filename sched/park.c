@@ -22,21 +22,43 @@
  *
  * The result is fixed by whoever wakes, so nothing is left to do when it goes on: from here, and
  * from a call that ends with park, the switch is a jump, and it goes on straight in the caller's
- * code. A call that returns after a switch is mispredicted (src/core.h). */
+ * code. A call that returns after a switch is mispredicted (src/core.h). What is rarely done before
+ * the switch is done in a function of its own that ends with it, so that the usual way saves no
+ * registers. */
+static inline int switch_to(struct co *next)
+{
+	if (next->on == whorl__fiber_current)
+		return next->rc;
+	return whorl__fiber_switch_int(next->on, whorl__resume_value(next));
+}
+
+static __attribute__((noinline)) int look_ahead_and_switch(const struct ring *crowd,
+							   struct co *next)
+{
+	look_ahead(crowd);
+	return switch_to(next);
+}
+
+static __attribute__((noinline)) int switch_among_levels(struct co_loop *l)
+{
+	return switch_to(next_ready(l));
+}
+
 static inline int switch_out(struct co *co)
 {
 	struct co_loop *l = co->loop;
+	const struct ring *crowd;
 	struct co *next;
 
 	co->on = whorl__fiber_current;
-	next = next_ready(l);
-	if (!next) {
-		l->current = NULL;
-		return whorl__fiber_switch_int(l->on, NULL);
+	if (WHORL__LIKELY(l->budget > 0 && l->ready.occupied == 1u << NORMAL)) {
+		next = first_of(l, NORMAL, &crowd);
+		return WHORL__LIKELY(!crowd) ? switch_to(next) : look_ahead_and_switch(crowd, next);
 	}
-	if (next->on == whorl__fiber_current)	/* next == co would keep co while it looks ahead */
-		return next->rc;
-	return whorl__fiber_switch_int(next->on, whorl__resume_value(next));
+	if (l->budget > 0 && l->ready.occupied)
+		return switch_among_levels(l);
+	whorl__running = NULL;
+	return whorl__fiber_switch_int(l->on, NULL);
 }
 
 /* --------------------------------------------------------------------------------------- timers */
@@ -61,17 +83,24 @@ static inline uint64_t next_deadline(const struct co *co)
 	return co->nearest;
 }
 
-static inline void arm(struct co *co)
+/* A timer that fires before `tick` may stay as it is. */
+static inline bool fires_too_late(const struct co *co, uint64_t tick)
 {
-	uint64_t tick = next_deadline(co);
-
-	if (tick < co->tick || (tick == TICK_NEVER && tick != co->tick))
-		arm_at(co, tick);
+	return tick < co->tick || (tick == TICK_NEVER && tick != co->tick);
 }
 
 void whorl__arm(struct co *co)
 {
-	arm(co);
+	uint64_t tick = next_deadline(co);
+
+	if (fires_too_late(co, tick))
+		arm_at(co, tick);
+}
+
+static __attribute__((noinline)) int arm_and_switch(struct co *co, uint64_t tick)
+{
+	arm_at(co, tick);
+	return switch_out(co);
 }
 
 /* The scope that has the nearest deadline. */
@@ -104,18 +133,17 @@ int whorl__park(struct co *co)
 	uint64_t tick;
 
 	co->state = STATE_PARKED;
-	co->streak = co->checkpoints = 0;
+	co->patience = PATIENCE;
+	co->checkpoints = 0;
 	tick = next_deadline(co);
-	if (tick != co->tick)
-		arm_at(co, tick);	/* exactly: a waking too many would be seen */
+	if (tick != co->tick) /* exactly: a waking too many would be seen */
+		return arm_and_switch(co, tick);
 	return switch_out(co);
 }
 
 void whorl__wake(struct co *co, int result)
 {
-	list_remove(&co->wait.waiter.link);
-	co->rc = result;
-	make_ready(co);
+	wake_plain(co, result);
 	if (co->wait.leave)
 		co->wait.leave(co, result);
 }
@@ -132,23 +160,30 @@ void whorl__interrupt(struct co *co)
 }
 
 /* Its scopes' deadlines count while it waits for its turn. */
-static int requeue(struct co *co, enum co_state state)
+static inline int requeue(struct co *co, enum co_state state)
 {
-	co->streak = 0;
+	uint64_t tick = co->nearest;
+
+	co->patience = PATIENCE;
 	co->state = (unsigned char)state;
-	arm(co);
 	queue_push(&co->loop->ready, co);
+	if (WHORL__UNLIKELY(fires_too_late(co, tick)))
+		return arm_and_switch(co, tick);
 	return switch_out(co);
+}
+
+static __attribute__((noinline)) int yield_cancelled(struct co *co)
+{
+	co->rc = whorl__cancelled(co);
+	return requeue(co, STATE_YIELDED);
 }
 
 int whorl__yield(struct co *co)
 {
-	if (WHORL__UNLIKELY(co->scope->effective)) {
-		co->rc = whorl__cancelled(co);
-	} else {
-		co->ignored = 0;
-		co->rc = 0;
-	}
+	if (WHORL__UNLIKELY(co->scope->effective))
+		return yield_cancelled(co);
+	co->ignored = 0;
+	co->rc = 0;
 	return requeue(co, STATE_YIELDED);
 }
 
@@ -167,12 +202,13 @@ int whorl__cancelled(struct co *co)
 	return -ECANCELED;
 }
 
-/* Every STREAK points that did not block, the loop looks at everything and the others get their
+/* Every PATIENCE points that did not block, the loop looks at everything and the others get their
  * turn: so a loop around an operation that is always ready, or one that ignores -ECANCELED, delays
  * nobody for long. */
-int whorl__point_slow(struct co *co)
+int whorl__point_slow(struct co *co, const void *frame)
 {
-	if (co->streak > STREAK) {
+	whorl__check_frames(co, frame);
+	if (co->patience < 0 || --co->patience < 0) {
 		co->loop->budget = 0;
 		requeue(co, STATE_READY);
 	}

@@ -22,17 +22,24 @@ static inline unsigned level_of(int priority)
 
 static inline void queue_push(struct run_queue *q, struct co *co)
 {
-	unsigned n = level_of(co->priority);
-	struct ring *r = &q->level[n];
+	struct ring *r = &q->level[co->level];
 
 	r->at[r->tail++ & r->mask] = co;
-	q->occupied |= 1u << n;
+	q->occupied |= 1u << co->level;
 }
 
 static inline void make_ready(struct co *co)
 {
 	co->state = STATE_READY;
 	queue_push(&co->loop->ready, co);
+}
+
+/* whorl__wake of one whose wait has nothing to leave. */
+static inline void wake_plain(struct co *co, int result)
+{
+	list_unlink(&co->wait.waiter.link); /* wait_for writes it anew */
+	co->rc = result;
+	make_ready(co);
 }
 
 static inline unsigned next_level(struct run_queue *q)
@@ -67,10 +74,8 @@ static inline __attribute__((always_inline)) void warm_block(const struct co *co
 }
 
 /* The stacks of those AHEAD to 2 * AHEAD places on, together (look_ahead_in_time tells why); and
- * before that can be, the control blocks of as many behind them. Returns `next`, so that its caller
- * has nothing to keep meanwhile. */
-static __attribute__((noinline, returns_nonnull)) struct co *look_ahead(const struct ring *r,
-									 struct co *next)
+ * before that can be, the control blocks of as many behind them. */
+static inline __attribute__((always_inline)) void look_ahead(const struct ring *r)
 {
 	size_t left = r->tail - r->head;
 
@@ -82,31 +87,36 @@ static __attribute__((noinline, returns_nonnull)) struct co *look_ahead(const st
 		else
 			warm_block(co);
 	}
+}
+
+/* It runs next. *crowd: where to look ahead now, or NULL. */
+static inline struct co *first_of(struct co_loop *l, unsigned level, const struct ring **crowd)
+{
+	struct ring *r = &l->ready.level[level];
+	struct co *next = r->at[r->head++ & r->mask];
+	size_t left = r->tail - r->head;
+
+	l->budget--;
+	l->stats.switches++;
+	if (left == 0)
+		l->ready.occupied &= ~(1u << level);
+	next->state = STATE_RUNNING;
+	whorl__running = next;
+	*crowd = WHORL__UNLIKELY(left > AHEAD) && r->head % AHEAD == 0 ? r : NULL;
 	return next;
 }
 
 /* Whoever runs next. NULL: none, or the pass is over. */
 static inline struct co *next_ready(struct co_loop *l)
 {
-	struct ring *r;
+	const struct ring *crowd;
 	struct co *next;
-	unsigned n;
-	size_t left;
 
-	if (!l->ready.occupied || l->budget == 0)
+	if (l->budget == 0 || !l->ready.occupied)
 		return NULL;
-	l->budget--;
-	l->stats.switches++;
-	n = next_level(&l->ready);
-	r = &l->ready.level[n];
-	next = r->at[r->head++ & r->mask];
-	left = r->tail - r->head;
-	if (left == 0)
-		l->ready.occupied &= ~(1u << n);
-	next->state = STATE_RUNNING;
-	l->current = next;
-	if (WHORL__UNLIKELY(left > AHEAD) && r->head % AHEAD == 0)
-		return look_ahead(r, next);
+	next = first_of(l, next_level(&l->ready), &crowd);
+	if (crowd)
+		look_ahead(crowd);
 	return next;
 }
 
@@ -115,7 +125,7 @@ static inline struct co *next_ready(struct co_loop *l)
 static inline __attribute__((always_inline)) void queue_warm(const struct run_queue *q,
 							     const struct co *co)
 {
-	const struct ring *r = &q->level[level_of(co->priority)];
+	const struct ring *r = &q->level[co->level];
 
 	if (r->tail - r->head < 8 * AHEAD)
 		warm(co);
@@ -137,9 +147,9 @@ WHORL__HIDDEN void whorl__queue_free(struct co_loop *l);
 WHORL__HIDDEN void whorl__queue_fit(struct co_loop *l, size_t members);
 
 /* For a coroutine that begins, and that ends. -ENOMEM. */
-static inline int queue_join(struct co_loop *l, int priority)
+static inline int queue_join(struct co_loop *l, unsigned level)
 {
-	struct ring *r = &l->ready.level[level_of(priority)];
+	struct ring *r = &l->ready.level[level];
 	int rc = r->members < r->room ? 0 : whorl__queue_grow(l, r);
 
 	if (rc == 0)
@@ -147,9 +157,9 @@ static inline int queue_join(struct co_loop *l, int priority)
 	return rc;
 }
 
-static inline void queue_leave(struct co_loop *l, int priority)
+static inline void queue_leave(struct co_loop *l, unsigned level)
 {
-	l->ready.level[level_of(priority)].members--;
+	l->ready.level[level].members--;
 }
 
 #endif

@@ -120,7 +120,7 @@ static void with_room(struct co_loop *l, void (*fn)(void *arg), void *arg)
 	struct errand e = { fn, arg, whorl__fiber_running() };
 	int saved_errno = errno;
 
-	if (l && l->current && e.back != l->on && e.back->stack.low &&
+	if (whorl__running && e.back != l->on && e.back->stack.low &&
 	    e.back->stack.guard == WHORL__GUARD_SMALL) {
 		l->errand = &e;
 		whorl__fiber_switch(l->on, NULL);
@@ -145,7 +145,7 @@ static void say_misuse(void *arg)
 {
 	struct saying *s = arg;
 	struct co_loop *l = s->loop;
-	struct co *current = l ? l->current : NULL;
+	struct co *current = whorl__running;
 	char buf[TEXT_SIZE];
 	struct text t = { buf, buf + sizeof buf };
 
@@ -158,10 +158,10 @@ static void say_misuse(void *arg)
 		fprintf(stderr, "whorl: misuse: %s\n", buf);
 		abort();
 	}
-	l->current = NULL;
+	whorl__running = NULL;
 	l->opt.on_misuse((enum co_misuse)s->kind, buf, s->site, l->opt.hook_ctx);
 	whorl__stop_in_child(l, NULL);
-	l->current = current;
+	whorl__running = current;
 }
 
 int whorl__misuse(enum co_misuse kind, int rc, const void *site, const char *format, ...)
@@ -195,19 +195,19 @@ void whorl__misuse_order(const void *outer, const void *inner)
 	with_room(whorl__loop, say_order, &(struct order){ outer, inner });
 }
 
-struct co *whorl__misplaced(const void *site)
+int whorl__misplaced(const void *site)
 {
 	if (whorl__loop)
 		whorl__misuse(CO_MISUSE_CALLBACK, 0, site,
 			      "a call that suspends, in a callback of the loop");
-	return NULL;
+	return -EPERM;
 }
 
 static void say_report(void *arg)
 {
 	struct saying *s = arg;
 	struct co_loop *l = s->loop;
-	struct co *current = l->current;
+	struct co *current = whorl__running;
 	char buf[4096 + TEXT_SIZE];
 	struct text t = { buf, buf + sizeof buf };
 
@@ -220,10 +220,10 @@ static void say_report(void *arg)
 		fprintf(stderr, "whorl: %s\n", buf);
 		return;
 	}
-	l->current = NULL;
+	whorl__running = NULL;
 	l->opt.on_report((enum co_report)s->kind, buf, s->site, l->opt.hook_ctx);
 	whorl__stop_in_child(l, NULL);
-	l->current = current;
+	whorl__running = current;
 }
 
 void whorl__report(struct co_loop *l, enum co_report kind, const void *site, const char *format,

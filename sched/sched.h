@@ -19,7 +19,7 @@
  *	report.c	misuse, reports, sites
  *
  * A loop belongs to one thread, and nothing here is locked. A coroutine is in one of three places:
- * it runs (loop->current), it is in the run queue, or it is parked with a waiter that says on
+ * it runs (whorl__running), it is in the run queue, or it is parked with a waiter that says on
  * what. */
 #ifndef WHORL_SCHED_SCHED_H
 #define WHORL_SCHED_SCHED_H
@@ -81,10 +81,16 @@ static inline void list_append(struct link *head, struct link *l)
 	head->prev = l;
 }
 
-static inline void list_remove(struct link *l)
+/* Leaves l's own pointers as they were, for who will write them before they are read. */
+static inline void list_unlink(const struct link *l)
 {
 	l->next->prev = l->prev;
 	l->prev->next = l->next;
+}
+
+static inline void list_remove(struct link *l)
+{
+	list_unlink(l);
 	list_init(l);
 }
 
@@ -151,9 +157,7 @@ struct wait {
 
 static inline struct waiter *first_waiter(const struct link *line)	/* NULL: there is none */
 {
-	struct link *l = list_first(line);
-
-	return l ? CONTAINER(l, struct waiter, link) : NULL;
+	return list_empty(line) ? NULL : CONTAINER(line->next, struct waiter, link);
 }
 
 /* ------------------------------------------------------------------------------------------ scopes
@@ -168,7 +172,7 @@ struct node {
 	struct node *inner;		/* the next scope inward of the same coroutine */
 	struct co *owner;		/* NULL: the loop's root */
 	struct group *group;		/* of a group's scope: its children */
-	const void *user;		/* the user's object; NULL: a root */
+	const void *user;		/* the user's object; ROOT: none */
 	struct share *share;		/* if it was shared */
 	uint64_t gen;			/* unique among all scopes of the loop; 0: free */
 	const void *site;		/* where it was begun */
@@ -183,6 +187,13 @@ struct node {
 	const void *cause_site;
 	struct node *next;		/* in the work list of a cancel, or among free nodes */
 };
+
+/* No object lies above it: so whether one lies below a frame is one comparison for all. */
+#define ROOT ((const void *)UINTPTR_MAX)
+static inline bool is_root(const struct node *n)
+{
+	return n->user == ROOT;
+}
 
 enum { INLINE_NODES = 4 };
 
@@ -221,7 +232,7 @@ struct co {
 	int rc;				/* what the call returns that it stopped in; while parked:
 					 * at its own deadline */
 	unsigned char state;		/* enum co_state */
-	signed char priority;
+	unsigned char level;		/* of the run queue: its priority */
 	uint64_t nearest;		/* its innermost scope's */
 	struct wheel_timer timer;	/* one for all its deadlines: armed for the nearest when it
 					 * switches out */
@@ -230,7 +241,7 @@ struct co {
 					 * TICK_NEVER: it is not armed */
 	struct node *scope;		/* the innermost */
 	struct co_loop *loop;
-	unsigned streak;		/* cancellation points in a row that did not block */
+	int patience;			/* so many cancellation points more need not block */
 	unsigned checkpoints;		/* calls of co_checkpoint since it was parked */
 	unsigned ignored;		/* -ECANCELED in a row */
 	unsigned depth;			/* of nodes in use */
@@ -280,18 +291,17 @@ struct group {
 enum { LEVELS = 3 };			/* CO_PRIO_HIGH, NORMAL, LOW */
 
 struct run_queue {			/* queue.h */
-	struct ring {			/* with room for all that live of its priority */
+	struct ring {			/* with room for all that live of its level */
 		struct co **at;
 		size_t room, mask;	/* a power of two, or 0; room - 1 */
 		size_t head, tail;	/* count up; at[head & mask] is the first */
-		size_t members;		/* live coroutines of this priority */
+		size_t members;		/* live coroutines of this level */
 	} level[LEVELS];
 	unsigned occupied;		/* bit n: level[n] is not empty */
 	unsigned turn;			/* counts while more than one level wants to run */
 };
 
 struct co_loop {
-	struct co *current;		/* the coroutine that runs; NULL: the loop itself */
 	unsigned budget;		/* switches left in this pass */
 	struct co *main;		/* co_run's, until it is done */
 	bool virtual_clock;
@@ -362,20 +372,23 @@ struct chunk {			/* of control blocks: a place in the table is never given up */
 };
 
 extern WHORL__HIDDEN WHORL__TLS struct co_loop *whorl__loop;	/* inside a pass */
+extern WHORL__HIDDEN WHORL__TLS struct co *whorl__running; /* NULL: the loop itself, or a hook */
 
 static inline struct co *whorl__self(void)
 {
-	return whorl__loop ? whorl__loop->current : NULL;
+	return whorl__running;
 }
 
 /* The same, for calls that suspend: inside the loop, but in no coroutine, they are misuse. NULL:
  * -EPERM. */
-WHORL__HIDDEN struct co *whorl__misplaced(const void *site);
+WHORL__HIDDEN int whorl__misplaced(const void *site); /* -EPERM */
 static inline struct co *whorl__suspender(const void *site)
 {
 	struct co *co = whorl__self();
 
-	return WHORL__LIKELY(co != NULL) ? co : whorl__misplaced(site);
+	if (WHORL__UNLIKELY(!co))
+		whorl__misplaced(site);
+	return co;
 }
 
 WHORL__HIDDEN void *whorl__alloc(struct co_loop *l, size_t size);
@@ -404,13 +417,16 @@ WHORL__HIDDEN co_ns whorl__clock(struct co_loop *l);	/* reads it */
 /* A deadline, before a wait. The real clock is not read, which costs more than all else of a wait,
  * for one more than a second after the last reading: the loop reads it every 64 switches. An
  * injected one may have been moved by whoever asks. */
+static inline bool may_be_past(const struct co *co, co_ns abs)
+{
+	const struct co_loop *l = co->loop;
+
+	return abs != CO_FOREVER && (abs <= sat_add(l->latest, CO_SEC(1)) || l->opt.now);
+}
+
 static inline bool past(const struct co *co, co_ns abs)
 {
-	struct co_loop *l = co->loop;
-
-	if (abs == CO_FOREVER || (abs > sat_add(l->latest, CO_SEC(1)) && !l->opt.now))
-		return false;
-	return abs <= whorl__clock(l);
+	return may_be_past(co, abs) && abs <= whorl__clock(co->loop);
 }
 
 /* park.c: `w = whorl__wait_for(co, "…", abs, result)`, put it into a line, `return
@@ -441,11 +457,14 @@ WHORL__HIDDEN void whorl__arm(struct co *co);
 WHORL__HIDDEN void whorl__expire(struct co *co, uint64_t tick);	/* does what is due up to `tick` */
 
 /* What a cancellation point begins with: tells if the coroutine is cancelled. `frame`: the public
- * function's FRAME(). */
+ * function's FRAME(). Passes: true where there is nothing to tell nor to do, which is the usual
+ * case; else it is for point_slow to tell. A function that does all else in a call it ends with
+ * saves no registers on its usual way. */
 static inline int whorl__point(struct co *co, const void *frame);
-WHORL__HIDDEN int whorl__point_slow(struct co *co);
+static inline bool whorl__passes(struct co *co, const void *frame);
+WHORL__HIDDEN int whorl__point_slow(struct co *co, const void *frame);
 WHORL__HIDDEN int whorl__cancelled(struct co *co);	/* counts the -ECANCELED that it returns */
-enum { STREAK = 64 };		/* points in a row that need not block */
+enum { PATIENCE = 64 };
 
 /* What the switch to a coroutine that stopped is to return there. */
 static inline void *whorl__resume_value(const struct co *co)
@@ -460,7 +479,7 @@ static inline void whorl__node_root(struct node *n, struct node *parent, struct 
 	n->inner = NULL;
 	n->owner = owner;
 	n->group = NULL;
-	n->user = NULL;
+	n->user = ROOT;
 	n->share = NULL;
 	n->gen = 0;
 	n->site = NULL;
@@ -502,23 +521,35 @@ WHORL__HIDDEN bool whorl__bad_err(int err);
 WHORL__HIDDEN void whorl__leaked_frames(struct co *co, const char *frame);
 WHORL__HIDDEN void whorl__close_all(struct co *co);	/* at its return */
 
-/* The scopes of dead frames: an object below the caller's frame, in the coroutine's own stack. */
+/* The scopes of dead frames: an object below the caller's frame, in the coroutine's own stack. What
+ * lies above the frame is told by the first comparison, what is no stack's by the second. */
+static inline bool whorl__may_leak(const struct co *co, const void *frame)
+{
+	uintptr_t user = (uintptr_t)co->scope->user;
+
+	if (WHORL__LIKELY(user >= (uintptr_t)frame))
+		return false;
+	return WHORL__UNLIKELY(user >= (uintptr_t)co->fiber.stack.low);
+}
+
 static inline void whorl__check_frames(struct co *co, const void *frame)
 {
-	uintptr_t low = (uintptr_t)co->fiber.stack.low, depth = (uintptr_t)frame - low;
-
-	if (WHORL__UNLIKELY((uintptr_t)co->scope->user - low < depth &&
-			    depth < co->fiber.stack.size + 4096))
+	if (whorl__may_leak(co, frame))
 		whorl__leaked_frames(co, frame);
+}
+
+static inline bool whorl__passes(struct co *co, const void *frame)
+{
+	if (WHORL__UNLIKELY(whorl__may_leak(co, frame) || co->scope->effective ||
+			    --co->patience < 0))
+		return false;
+	co->ignored = 0;
+	return true;
 }
 
 static inline int whorl__point(struct co *co, const void *frame)
 {
-	whorl__check_frames(co, frame);
-	if (WHORL__UNLIKELY(++co->streak > STREAK || co->scope->effective))
-		return whorl__point_slow(co);
-	co->ignored = 0;
-	return 0;
+	return WHORL__LIKELY(whorl__passes(co, frame)) ? 0 : whorl__point_slow(co, frame);
 }
 
 /* group.c */

@@ -74,7 +74,7 @@ static inline void node_put(struct co *co, struct node *n)
 /* After a deadline or a cause changed: from here inward. */
 static void refresh_nearest(struct node *n)
 {
-	for (; n && n->user; n = n->inner) {
+	for (; n && !is_root(n); n = n->inner) {
 		uint64_t own = n->cause ? TICK_NEVER : scope_tick(n->deadline);
 
 		n->nearest = own < n->parent->nearest ? own : n->parent->nearest;
@@ -116,7 +116,7 @@ static void spread_to_group(struct spreading *work, struct group *g)
 /* From a node that became effective inward, to the innermost or a shield. */
 static void spread(struct spreading *work, struct node *from)
 {
-	if (from->owner && !from->user && whorl__watch(from->owner))
+	if (from->owner && is_root(from) && whorl__watch(from->owner))
 		work->watches = from->owner->loop;
 	for (struct node *n = from; n; n = n->inner) {
 		if (n != from && (n->shield || n->effective))
@@ -362,9 +362,11 @@ static void report_left(const struct node *n, const char *how)
 
 void whorl__leaked_frames(struct co *co, const char *frame)
 {
-	uintptr_t low = (uintptr_t)co->fiber.stack.low;
+	uintptr_t low = (uintptr_t)co->fiber.stack.low, depth = (uintptr_t)frame - low;
 
-	while ((uintptr_t)co->scope->user - low < (uintptr_t)frame - low) {
+	if (depth >= co->fiber.stack.size + 4096)
+		return; /* a generator's, or the thread's */
+	while ((uintptr_t)co->scope->user - low < depth) {
 		report_left(co->scope, " by a function that has returned");
 		close_left(co, co->scope);
 	}
@@ -372,7 +374,7 @@ void whorl__leaked_frames(struct co *co, const char *frame)
 
 void whorl__close_all(struct co *co)
 {
-	while (co->scope->user) {
+	while (!is_root(co->scope)) {
 		report_left(co->scope, " by a coroutine that has returned");
 		close_left(co, co->scope);
 	}

@@ -1,10 +1,15 @@
 /* Sleep, yield, checkpoint: the points at which a coroutine waits for nothing but time. */
 #include "sched.h"
 
-static int yield(struct co *co, const void *frame)
+static __attribute__((noinline)) int yield_of_leaky(struct co *co, const void *frame)
 {
-	whorl__check_frames(co, frame);
+	whorl__leaked_frames(co, frame);
 	return whorl__yield(co);
+}
+
+static inline int yield(struct co *co, const void *frame)
+{
+	return whorl__may_leak(co, frame) ? yield_of_leaky(co, frame) : whorl__yield(co);
 }
 
 static int sleep_until(struct co *co, co_ns abs, const void *frame)
@@ -41,9 +46,11 @@ FRAMED int co_sleep_until(co_ns abs)
 
 FRAMED int co_yield_now(void)
 {
-	struct co *co = whorl__suspender(SITE());
+	struct co *co = whorl__self();
 
-	return co ? yield(co, FRAME()) : -EPERM;
+	if (WHORL__UNLIKELY(!co))
+		return whorl__misplaced(SITE());
+	return yield(co, FRAME());
 }
 
 enum { CHECKPOINTS = 64 };	/* one of so many reads the clock */

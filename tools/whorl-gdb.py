@@ -264,7 +264,7 @@ def thread_inside(loop):
             try:
                 inside = int(gdb.parse_and_eval("whorl__loop")) == int(loop)
             except gdb.error:
-                inside = on_stack(loop["current"])
+                inside = any(on_stack(co) for co in coroutines(loop) if is_running(co))
             if inside:
                 return thread
     return None
@@ -272,11 +272,11 @@ def thread_inside(loop):
 
 def on_stack(co):
     sp = int(gdb.newest_frame().read_register("sp"))
-    return bool(co) and int(co["fiber"]["stack"]["low"]) <= sp < int(co["home"])
+    return int(co["fiber"]["stack"]["low"]) <= sp < int(co["home"])
 
 
 def is_running(co):
-    return state_of(co) == "RUNNING" and int(co["loop"]["current"]) == int(co)
+    return state_of(co) == "RUNNING"
 
 
 def stacks(co):
@@ -381,7 +381,7 @@ def scopes(co):
     """From the innermost outward, a line each."""
     for node in follow(co["scope"], "parent"):
         what = "group" if node["group"] else "shield" if node["shield"] else "scope"
-        if not node["user"]:
+        if int(node["user"].cast(gdb.lookup_type("long"))) == -1:   # ROOT
             what = f"coroutine {number(node['owner'])}" if node["owner"] else "the runtime"
         parts = [what]
         if node["group"]:
@@ -436,7 +436,7 @@ Times are as of the runtime's last look at its clock."""
             self.show(loop)
 
     def show(self, loop):
-        thread = thread_inside(loop) if loop["current"] else None
+        thread = thread_inside(loop)
         name = loop["name"].string()
         print(f"Runtime {int(loop['serial'])}" + (f" '{name}'" if name else "") +
               f", {int(loop['stats']['live'])} live, clock at {duration(int(loop['latest']))}")
