@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <whorl/chan.h>
 
-#include "sched.h"
+#include "queue.h"
 
 /* A select's, on its stack. */
 struct selection {
@@ -39,22 +39,29 @@ struct co_chan {
 
 /* --------------------------------------------------------------------------- elements */
 
-static inline void copy(const co_chan *c, void *to, const void *from)
+static __attribute__((noinline)) int copy_any(void *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+	return 0;
+}
+
+/* Returns 0: who ends with this saves no registers, for it ends with a jump if at all. */
+static inline int copy(const co_chan *c, void *to, const void *from)
 {
 	switch (c->elem_size) { /* the usual ones are a move each */
 	case 4:
 		memcpy(to, from, 4);
-		return;
+		return 0;
 	case 8:
 		memcpy(to, from, 8);
-		return;
+		return 0;
 	case 16:
 		memcpy(to, from, 16);
-		return;
+		return 0;
 	case 0:
-		return;
+		return 0;
 	default:
-		memcpy(to, from, c->elem_size);
+		return copy_any(to, from, c->elem_size);
 	}
 }
 
@@ -66,28 +73,32 @@ static void *place(co_chan *c, size_t i)
 	return c->ring + (i < to_end ? c->first + i : i - to_end) * c->elem_size;
 }
 
-static void queue_put(co_chan *c, const void *elem)
+static inline int queue_put(co_chan *c, const void *elem)
 {
-	copy(c, place(c, c->length), elem);
-	c->length++;
+	return copy(c, place(c, c->length++), elem);
 }
 
-static void queue_get(co_chan *c, void *elem)
+static inline int queue_get(co_chan *c, void *elem)
 {
-	copy(c, elem, place(c, 0));
+	const void *from = place(c, 0);
+
 	c->length--;
 	if (++c->first == c->capacity)
 		c->first = 0;
+	return copy(c, elem, from);
 }
 
 /* ----------------------------------------------------------------------------- offers */
 
-static inline void take(struct waiter *offer, int result)
+static inline bool is_of_select(const struct waiter *offer)
 {
-	struct waiter *own = &offer->co->wait.waiter;
+	return offer != &offer->co->wait.waiter;
+}
 
-	if (offer != own)
-		((struct selection *)own->item)->taken = offer;
+static void take(struct waiter *offer, int result)
+{
+	if (is_of_select(offer))
+		((struct selection *)offer->co->wait.waiter.item)->taken = offer;
 	whorl__wake(offer->co, result);
 }
 
@@ -100,42 +111,100 @@ static void withdraw(struct co *co, int result)
 		list_remove(&s->offers[i].link);
 }
 
-static inline int try_send(co_chan *c, const void *elem)
+/* ------------------------------------------------------------------- sending, receiving */
+
+static inline int stand_in(struct link *line, void *item, co_ns abs, struct co *co,
+			   const char *what)
+{
+	struct wait *w = whorl__wait_for(co, what, abs, -ETIMEDOUT);
+
+	w->waiter.item = item;
+	list_append(line, &w->waiter.link);
+	return whorl__park(co);
+}
+
+static __attribute__((noinline)) int wait_if_not_past(struct link *line, void *item, co_ns abs,
+						      struct co *co, const char *what)
+{
+	return past(co, abs) ? -ETIMEDOUT : stand_in(line, item, abs, co, what);
+}
+
+static int wait_in(struct link *line, void *item, co_ns abs, struct co *co, const char *what)
+{
+	if (may_be_past(co, abs))
+		return wait_if_not_past(line, item, abs, co, what);
+	return stand_in(line, item, abs, co, what);
+}
+
+static __attribute__((noinline)) int give_to_select(const co_chan *c, struct waiter *receiver,
+						    const void *elem)
+{
+	copy(c, receiver->item, elem);
+	take(receiver, 0);
+	return 0;
+}
+
+/* It is copied last, when who gets it is awake but does not run yet. */
+static inline int give(const co_chan *c, struct waiter *receiver, const void *elem)
+{
+	if (is_of_select(receiver))
+		return give_to_select(c, receiver, elem);
+	wake_plain(receiver->co, 0);
+	return copy(c, receiver->item, elem);
+}
+
+static __attribute__((noinline)) int take_from(co_chan *c, struct waiter *sender, void *elem)
+{
+	if (c->length > 0) {
+		queue_get(c, elem);
+		queue_put(c, sender->item);
+	} else {
+		copy(c, elem, sender->item);
+	}
+	take(sender, 0);
+	return 0;
+}
+
+/* `co` waits until it can be done; NULL: -EAGAIN. */
+static int send_elem(co_chan *c, const void *elem, co_ns abs, struct co *co)
 {
 	struct waiter *receiver = first_waiter(&c->receivers);
 
-	if (receiver) {
-		copy(c, receiver->item, elem);
-		take(receiver, 0);
-		return 0;
-	}
+	if (receiver)
+		return give(c, receiver, elem);
 	if (c->closed)
 		return -EPIPE;
-	if (c->length == c->capacity)
+	if (c->length < c->capacity)
+		return queue_put(c, elem);
+	if (!co)
 		return -EAGAIN;
-	queue_put(c, elem);
-	return 0;
+	return wait_in(&c->senders, (void *)(uintptr_t)elem, abs, co, "a channel to send to");
 }
 
-static inline int try_recv(co_chan *c, void *elem)
+static int recv_elem(co_chan *c, void *elem, co_ns abs, struct co *co)
 {
 	struct waiter *sender = first_waiter(&c->senders);
 
+	if (sender)
+		return take_from(c, sender, elem);
 	if (c->length > 0)
-		queue_get(c, elem);
-	else if (sender)
-		copy(c, elem, sender->item);
-	else
-		return c->closed ? -EPIPE : -EAGAIN;
-	if (sender) {
-		if (c->capacity > 0)
-			queue_put(c, sender->item);
-		take(sender, 0);
-	}
-	return 0;
+		return queue_get(c, elem);
+	if (c->closed)
+		return -EPIPE;
+	if (!co)
+		return -EAGAIN;
+	return wait_in(&c->receivers, elem, abs, co, "a channel to receive from");
 }
 
-/* ------------------------------------------------------------------- sending, receiving */
+static int try_send(co_chan *c, const void *elem)
+{
+	return send_elem(c, elem, 0, NULL);
+}
+
+static int try_recv(co_chan *c, void *elem)
+{
+	return recv_elem(c, elem, 0, NULL);
+}
 
 static bool is_ours(const co_chan *c)
 {
@@ -157,51 +226,52 @@ static __attribute__((cold)) int refuse(const co_chan *c, const void *site)
 	return whorl__misuse(CO_MISUSE_LOOP, -EXDEV, site, "a channel of another runtime");
 }
 
-static int wait_in(struct link *line, struct co *co, void *item, co_ns abs, const char *what)
+/* 0: the channel is usable, and the caller not cancelled. */
+static __attribute__((noinline)) int approach(const co_chan *c, const void *elem, const void *frame,
+					      const void *site)
 {
-	struct wait *w;
+	struct co *co = whorl__self();
 
-	if (past(co, abs))
-		return -ETIMEDOUT;
-	w = whorl__wait_for(co, what, abs, -ETIMEDOUT);
-	w->waiter.item = item;
-	list_append(line, &w->waiter.link);
-	return whorl__park(co);
+	if (!co)
+		return whorl__misplaced(site);
+	if (!usable(c, elem, co->loop))
+		return refuse(c, site);
+	return whorl__point_slow(co, frame);
+}
+
+static __attribute__((noinline)) int send_slow(co_chan *c, const void *elem, co_ns abs,
+					       const void *frame, const void *site)
+{
+	int rc = approach(c, elem, frame, site);
+
+	return rc == 0 ? send_elem(c, elem, abs, whorl__self()) : rc;
+}
+
+static __attribute__((noinline)) int recv_slow(co_chan *c, void *elem, co_ns abs, const void *frame,
+					       const void *site)
+{
+	int rc = approach(c, elem, frame, site);
+
+	return rc == 0 ? recv_elem(c, elem, abs, whorl__self()) : rc;
 }
 
 static inline int send_until(co_chan *c, const void *elem, co_ns abs, const void *frame,
 			     const void *site)
 {
-	struct co *co = whorl__suspender(site);
-	int rc;
+	struct co *co = whorl__self();
 
-	if (!co)
-		return -EPERM;
-	if (WHORL__UNLIKELY(!usable(c, elem, co->loop)))
-		return refuse(c, site);
-	rc = whorl__point(co, frame);
-	if (rc == 0)
-		rc = try_send(c, elem);
-	if (rc != -EAGAIN)
-		return rc;
-	return wait_in(&c->senders, co, (void *)(uintptr_t)elem, abs, "a channel to send to");
+	if (WHORL__LIKELY(co && usable(c, elem, co->loop) && whorl__passes(co, frame)))
+		return send_elem(c, elem, abs, co);
+	return send_slow(c, elem, abs, frame, site);
 }
 
 static inline int recv_until(co_chan *c, void *elem, co_ns abs, const void *frame, const void *site)
 {
-	struct co *co = whorl__suspender(site);
-	int rc;
+	struct co *co = whorl__self();
 
-	if (!co)
-		return -EPERM;
-	if (WHORL__UNLIKELY(!usable(c, elem, co->loop)))
-		return refuse(c, site);
-	rc = whorl__point(co, frame);
-	if (rc == 0)
-		rc = try_recv(c, elem);
-	if (rc != -EAGAIN)
-		return rc;
-	return wait_in(&c->receivers, co, elem, abs, "a channel to receive from");
+	if (WHORL__LIKELY(co && usable(c, elem, co->loop) && whorl__passes(co, frame)))
+		return recv_elem(c, elem, abs, co);
+	return recv_slow(c, elem, abs, frame, site);
 }
 
 FRAMED int co_chan_send(co_chan *c, const void *elem)
