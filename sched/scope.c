@@ -28,11 +28,13 @@ SIZED(co_scope, 8);
 
 /* The coroutine's own first, in order; then from the loop; then the spare one, which is born
  * cancelled. */
-static __attribute__((noinline)) struct node *node_get_more(struct co *co)
+static struct node *node_get(struct co *co)
 {
 	struct co_loop *l = co->loop;
 	struct node *n = l->free_nodes;
 
+	if (co->depth < INLINE_NODES)
+		return &co->home->nodes[co->depth++];
 	if (n)
 		l->free_nodes = n->next;
 	else
@@ -44,14 +46,7 @@ static __attribute__((noinline)) struct node *node_get_more(struct co *co)
 	return co->home->spare.gen ? NULL : &co->home->spare;
 }
 
-static inline struct node *node_get(struct co *co)
-{
-	if (WHORL__LIKELY(co->depth < INLINE_NODES))
-		return &co->home->nodes[co->depth++];
-	return node_get_more(co);
-}
-
-static __attribute__((noinline)) void node_put_more(struct co *co, struct node *n)
+static void node_put(struct co *co, struct node *n)
 {
 	if (n == &co->home->spare)
 		return;
@@ -59,16 +54,6 @@ static __attribute__((noinline)) void node_put_more(struct co *co, struct node *
 		n->next = co->loop->free_nodes;
 		co->loop->free_nodes = n;
 	}
-}
-
-/* (The spare one is taken, and put back, while all of these are in use.) */
-static inline void node_put(struct co *co, struct node *n)
-{
-	n->gen = 0;
-	if (WHORL__LIKELY(co->depth < INLINE_NODES))
-		co->depth--;
-	else
-		node_put_more(co, n);
 }
 
 /* After a deadline or a cause changed: from here inward. */
@@ -169,12 +154,17 @@ bool whorl__bad_err(int err)
 
 /* -------------------------------------------------------------------------------- begin and end */
 
-static inline bool is_fresh(const co_scope *s)
+static inline bool is_blank(const co_scope *s) /* as CO_SCOPE_INIT, so far as it is looked at */
 {
 	uint64_t first; /* magic_, kind_, bits_, loop_ */
 
 	memcpy(&first, s, sizeof first);
-	return WHORL__LIKELY((first | s->gen_ | (uintptr_t)s->node_) == 0) || s->magic_ == PRESET;
+	return (first | s->gen_ | (uintptr_t)s->node_) == 0;
+}
+
+static inline bool is_fresh(const co_scope *s)
+{
+	return is_blank(s) || s->magic_ == PRESET;
 }
 
 static co_ns first_deadline(const co_scope *s, co_ns abs, co_ns now)
@@ -190,8 +180,8 @@ static co_ns first_deadline(const co_scope *s, co_ns abs, co_ns now)
 
 /* Field by field: a node is as long as two lines of cache, and what a cause adds is written when
  * there is one. */
-static inline void node_open(struct node *n, struct co *co, struct group *group, co_ns abs,
-			     bool shield)
+static inline void open_scope(co_scope *s, struct node *n, struct co *co, struct group *group,
+			      co_ns abs, bool shield, const void *site)
 {
 	struct node *parent = co->scope;
 	uint64_t own = scope_tick(abs);
@@ -200,8 +190,10 @@ static inline void node_open(struct node *n, struct co *co, struct group *group,
 	n->inner = NULL;
 	n->owner = co;
 	n->group = group;
+	n->user = s;
 	n->share = NULL;
 	n->gen = ++co->loop->next_gen;
+	n->site = site;
 	n->deadline = abs;
 	n->nearest = own < parent->nearest ? own : parent->nearest;
 	n->cause = CO_CAUSE_NONE;
@@ -210,11 +202,19 @@ static inline void node_open(struct node *n, struct co *co, struct group *group,
 	parent->inner = n;
 	co->scope = n;
 	co->nearest = n->nearest;
+	s->loop_ = co->loop->serial;
+	s->bits_ = shield ? BIT_SHIELD : 0;
+	s->magic_ = OPEN;
+	s->self_ = s;
+	s->node_ = n;
+	s->gen_ = n->gen;
 }
 
 /* No node was to be had, not even the spare one. */
-static int begin_without_node(co_scope *s, const void *site)
+static int begin_without_node(co_scope *s, const struct co *co, bool shield, const void *site)
 {
+	s->loop_ = co->loop->serial;
+	s->bits_ = shield ? BIT_SHIELD : 0;
 	s->magic_ = NO_MEMORY;
 	s->kind_ = CO_CAUSE_EXPLICIT;
 	s->err_ = ENOMEM;
@@ -223,7 +223,7 @@ static int begin_without_node(co_scope *s, const void *site)
 }
 
 /* Cancelled for want of a node, before its begin, or at once by its deadline. */
-static __attribute__((noinline)) int begin_cancelled(co_scope *s, struct node *n, co_ns now)
+static int begin_cancelled(co_scope *s, struct node *n, co_ns now)
 {
 	bool spare = n == &n->owner->home->spare;
 
@@ -247,17 +247,16 @@ static int refuse(co_scope *s, const struct co *co, const void *site)
 
 /* Of a coroutine's scope. 0: it is open, maybe cancelled. -ENOMEM: cancelled for want of a node.
  * -EINVAL: refused after misuse. */
-static inline __attribute__((always_inline)) int begin_here(struct co *co, co_scope *s,
-							    struct group *group, struct instant at,
-							    unsigned flags, const void *site)
+static int begin_here(struct co *co, co_scope *s, struct group *group, struct instant at,
+		      unsigned flags, const void *site)
 {
 	bool shield = flags & CO_SHIELD;
 	struct node *n;
 	co_ns abs = at.abs;
 
-	if (WHORL__UNLIKELY(!s || !is_fresh(s) || !co || (flags & ~CO_SHIELD)))
+	if (!s || !is_fresh(s) || !co || (flags & ~CO_SHIELD))
 		return refuse(s, co, site);
-	if (WHORL__UNLIKELY(s->magic_ == PRESET)) {
+	if (s->magic_ == PRESET) {
 		at.now = whorl__clock(co->loop);
 		abs = first_deadline(s, abs, at.now);
 	}
@@ -266,18 +265,10 @@ static inline __attribute__((always_inline)) int begin_here(struct co *co, co_sc
 		return whorl__misuse(CO_MISUSE_SHIELD, -EINVAL, site, "a shield without an end");
 	}
 	n = node_get(co);
-	s->loop_ = co->loop->serial;
-	s->bits_ = shield ? BIT_SHIELD : 0;
-	if (WHORL__UNLIKELY(!n))
-		return begin_without_node(s, site);
-	node_open(n, co, group, abs, shield);
-	n->user = s;
-	n->site = site;
-	s->magic_ = OPEN;
-	s->self_ = s;
-	s->node_ = n;
-	s->gen_ = n->gen;
-	if (WHORL__UNLIKELY(s->kind_ || abs <= at.now || n == &co->home->spare))
+	if (!n)
+		return begin_without_node(s, co, shield, site);
+	open_scope(s, n, co, group, abs, shield, site);
+	if (s->kind_ || abs <= at.now || n == &co->home->spare)
 		return begin_cancelled(s, n, at.now);
 	return 0;
 }
@@ -289,9 +280,8 @@ int whorl__begin(co_scope *s, struct group *group, const void *site)
 
 /* Takes the innermost scope off. What its end returns is judged now, and kept in the object, if
  * there is one to trust. */
-static inline void close_node(struct node *n, co_scope *s)
+static inline void take_off(struct co *co, struct node *n, co_scope *s)
 {
-	struct co *co = n->owner;
 	struct node *parent = n->parent;
 
 	if (s) {
@@ -304,19 +294,22 @@ static inline void close_node(struct node *n, co_scope *s)
 		if (!n->shield && parent->effective)
 			s->bits_ |= BIT_OUTER;
 	}
-	if (WHORL__UNLIKELY(n->share))
-		whorl__share_over(n->share);
 	if (n->effective && !parent->effective)
 		co->ignored = 0;	/* it was heeded */
 	co->scope = parent;
 	parent->inner = NULL;
 	co->nearest = parent->nearest;
-	node_put(co, n);
+	n->gen = 0;
 }
 
 void whorl__close(struct node *n, co_scope *s)
 {
-	close_node(n, s);
+	struct co *co = n->owner;
+
+	take_off(co, n, s);
+	if (n->share)
+		whorl__share_over(n->share);
+	node_put(co, n);
 }
 
 int whorl__judge(co_scope *s, int rc)
@@ -432,7 +425,7 @@ bool whorl__closed_behind(const co_scope *s)
 	return s->magic_ == OPEN || s->magic_ == REFUSED;
 }
 
-static __attribute__((noinline)) int close_no_open(co_scope *s, int found, const void *site)
+static int close_no_open(co_scope *s, int found, const void *site)
 {
 	if (found == FIND_NO_NODE) {
 		whorl__close_without_node(s);
@@ -444,35 +437,59 @@ static __attribute__((noinline)) int close_no_open(co_scope *s, int found, const
 	return found;
 }
 
+/* The usual case: it is the innermost, and its frame is alive. False: that is not so, or more is to
+ * be done. */
+static inline bool close_innermost(co_scope *s, const void *frame)
+{
+	struct co *co = whorl__self();
+	struct node *n;
+
+	if (WHORL__UNLIKELY(!co || co->scope->user != s || whorl__may_leak(co, frame)))
+		return false;
+	n = co->scope;
+	if (WHORL__UNLIKELY(s->magic_ != OPEN || s->gen_ != n->gen || n->share ||
+			    co->depth >= INLINE_NODES))
+		return false;
+	take_off(co, n, s);
+	co->depth--;
+	return true;
+}
+
 /* Closes an open scope of this coroutine. 0: closed by this call; FIND_OVER: earlier, silently;
  * negative: misuse. */
-static inline int close_scope(co_scope *s, const void *frame, const void *site)
+static int close_scope(co_scope *s, const void *frame, const void *site)
 {
 	struct co *co = whorl__self();
 	struct node *n = NULL;
 	int rc = whorl__find(s, &n, site);
 
-	if (WHORL__UNLIKELY(rc))
+	if (rc)
 		return close_no_open(s, rc, site);
-	if (WHORL__UNLIKELY(n->owner != co))
+	if (n->owner != co)
 		return whorl__misuse(CO_MISUSE_SCOPE_OWNER, -EINVAL, site,
 				     "end of another coroutine's scope");
 	whorl__check_frames(co, frame);
-	if (WHORL__UNLIKELY(n->gen != s->gen_)) /* its own frame is dead */
+	if (n->gen != s->gen_) /* its own frame is dead */
 		return FIND_OVER;
-	if (WHORL__UNLIKELY(co->scope != n))
+	if (co->scope != n)
 		whorl__close_inner(co, n);
-	close_node(n, s);
+	whorl__close(n, s);
 	return 0;
+}
+
+static __attribute__((noinline)) int end_slow(co_scope *s, int rc, const void *frame,
+					      const void *site)
+{
+	int closed = close_scope(s, frame, site);
+
+	return closed == 0 ? whorl__judge(s, rc) : closed < 0 ? closed : rc;
 }
 
 FRAMED int co_scope_end(co_scope *s, int rc)
 {
-	int closed = close_scope(s, FRAME(), SITE());
-
-	if (WHORL__UNLIKELY(closed < 0))
-		return closed;
-	return closed == 0 && rc == -ECANCELED ? whorl__judge(s, rc) : rc;
+	if (WHORL__UNLIKELY(!close_innermost(s, FRAME())))
+		return end_slow(s, rc, FRAME(), SITE());
+	return WHORL__LIKELY(rc != -ECANCELED) ? rc : whorl__judge(s, rc);
 }
 
 int co_scope_result(co_scope *s, int rc)
@@ -502,15 +519,27 @@ static inline struct instant from_now(co_ns dur)
 	return to;
 }
 
-/* As begin_here. */
+static __attribute__((noinline)) int begin_slow(co_scope *s, struct instant at, unsigned flags,
+						const void *frame, const void *site)
+{
+	struct co *co = whorl__self();
+
+	if (co)
+		whorl__check_frames(co, frame);
+	return begin_here(co, s, NULL, at, flags, site);
+}
+
+/* As begin_here. A scope that is usual in all is begun by hand. */
 static inline __attribute__((always_inline)) int
 begin(co_scope *s, struct instant at, unsigned flags, const void *frame, const void *site)
 {
 	struct co *co = whorl__self();
 
-	if (WHORL__LIKELY(co != NULL))
-		whorl__check_frames(co, frame);
-	return begin_here(co, s, NULL, at, flags, site);
+	if (WHORL__UNLIKELY(!co || !s || whorl__may_leak(co, frame) || !is_blank(s) || flags != 0 ||
+			    at.abs <= at.now || co->depth >= INLINE_NODES))
+		return begin_slow(s, at, flags, frame, site);
+	open_scope(s, &co->home->nodes[co->depth++], co, NULL, at.abs, false, site);
+	return 0;
 }
 
 FRAMED void co_scope_begin(co_scope *s, co_ns dur)
@@ -547,7 +576,7 @@ FRAMED struct co_block_ co_block_enter_(co_scope *s, co_ns dur, unsigned flags)
 
 FRAMED void co_block_leave_(struct co_block_ *b)
 {
-	if (b->scope)
+	if (b->scope && !close_innermost(b->scope, FRAME()))
 		close_scope(b->scope, FRAME(), SITE());
 }
 
