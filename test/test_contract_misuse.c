@@ -1348,7 +1348,7 @@ static bool is_one_of(uint64_t id, const co_ref *ref, int n)
 
 static void fuzz_ids(const co_ref *live, int n, const co_ref *gone, int gone_n, uint64_t *dice)
 {
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < (suite_long() ? 20000 : 5000); i++) {
 		uint64_t pick = suite_random(dice), base = live[pick % (unsigned)n].id, id;
 		uint64_t r = suite_random(dice);
 
@@ -1430,10 +1430,11 @@ static int outlives(void *arg)
 	return co_yield_now();
 }
 
-/* C39, K12: references of runtimes that are gone name nobody in those that follow, however many */
+/* C39, K12: references of runtimes that are gone name nobody in those that follow, however many: a
+ * reference has eight bits of a runtime's number */
 START_TEST(K12_refs_of_old_runtimes)
 {
-	static co_ref seen[600];
+	static co_ref seen[300];
 
 	for (int n = 0; n < (int)LENGTH(seen); n++)
 		PLAY_WITH(outlives, &((struct era){ seen, n }), hearing());
