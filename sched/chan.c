@@ -4,9 +4,9 @@
  * waiter, and that its item. A send or a receive makes one offer, a select one for each case; each
  * stands in the line of its channel, senders or receivers, in order of arrival. The other side
  * takes the first offer of a line: it copies the element, notes which of a select's offers it was,
- * and wakes whoever made it. Waking, by whomever, takes all the offers of that one out of their
- * lines. So an offer that stands in a line can always be taken, and of the offers of a select at
- * most one ever is.
+ * and wakes whoever made it, with nobody running in between. Waking, by whomever, takes all the
+ * offers of that one out of their lines. So an offer that stands in a line can always be taken, and
+ * of the offers of a select at most one ever is.
  *
  *	receivers wait		the queue is empty, and no sender waits
  *	senders wait		the queue is full, and no receiver waits
@@ -45,7 +45,7 @@ static __attribute__((noinline)) int copy_any(void *to, const void *from, size_t
 	return 0;
 }
 
-/* Returns 0: who ends with this saves no registers, for it ends with a jump if at all. */
+/* Returns 0, so that who ends with it keeps nothing across a call. */
 static inline int copy(const co_chan *c, void *to, const void *from)
 {
 	switch (c->elem_size) { /* the usual ones are a move each */
@@ -113,8 +113,8 @@ static void withdraw(struct co *co, int result)
 
 /* ------------------------------------------------------------------- sending, receiving */
 
-static inline int stand_in(struct link *line, void *item, co_ns abs, struct co *co,
-			   const char *what)
+static inline int offer_and_park(struct link *line, void *item, co_ns abs, struct co *co,
+				 const char *what)
 {
 	struct wait *w = whorl__wait_for(co, what, abs, -ETIMEDOUT);
 
@@ -126,14 +126,14 @@ static inline int stand_in(struct link *line, void *item, co_ns abs, struct co *
 static __attribute__((noinline)) int wait_if_not_past(struct link *line, void *item, co_ns abs,
 						      struct co *co, const char *what)
 {
-	return past(co, abs) ? -ETIMEDOUT : stand_in(line, item, abs, co, what);
+	return past(co, abs) ? -ETIMEDOUT : offer_and_park(line, item, abs, co, what);
 }
 
 static int wait_in(struct link *line, void *item, co_ns abs, struct co *co, const char *what)
 {
 	if (may_be_past(co, abs))
 		return wait_if_not_past(line, item, abs, co, what);
-	return stand_in(line, item, abs, co, what);
+	return offer_and_park(line, item, abs, co, what);
 }
 
 static __attribute__((noinline)) int give_to_select(const co_chan *c, struct waiter *receiver,
@@ -144,7 +144,7 @@ static __attribute__((noinline)) int give_to_select(const co_chan *c, struct wai
 	return 0;
 }
 
-/* It is copied last, when who gets it is awake but does not run yet. */
+/* Who gets it is awake, and does not run yet. */
 static inline int give(const co_chan *c, struct waiter *receiver, const void *elem)
 {
 	if (is_of_select(receiver))
@@ -260,7 +260,7 @@ static inline int send_until(co_chan *c, const void *elem, co_ns abs, const void
 {
 	struct co *co = whorl__self();
 
-	if (WHORL__LIKELY(co && usable(c, elem, co->loop) && whorl__passes(co, frame)))
+	if (WHORL__LIKELY(co && usable(c, elem, co->loop) && whorl__pass_point(co, frame)))
 		return send_elem(c, elem, abs, co);
 	return send_slow(c, elem, abs, frame, site);
 }
@@ -269,7 +269,7 @@ static inline int recv_until(co_chan *c, void *elem, co_ns abs, const void *fram
 {
 	struct co *co = whorl__self();
 
-	if (WHORL__LIKELY(co && usable(c, elem, co->loop) && whorl__passes(co, frame)))
+	if (WHORL__LIKELY(co && usable(c, elem, co->loop) && whorl__pass_point(co, frame)))
 		return recv_elem(c, elem, abs, co);
 	return recv_slow(c, elem, abs, frame, site);
 }

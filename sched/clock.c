@@ -81,7 +81,7 @@ int co_test_settle(void)
 
 	if (rc < 0)
 		return rc;
-	settle(whorl__running);
+	settle(whorl__self());
 	l->testing = false;
 	return 0;
 }
@@ -95,8 +95,8 @@ int co_test_advance(co_ns dur)
 	if (rc < 0)
 		return rc;
 	target = later(l, dur);
-	for (settle(whorl__running); (next = tick_time(wheel_next(&l->wheel))) <= target;
-	     settle(whorl__running))
+	for (settle(whorl__self()); (next = tick_time(wheel_next(&l->wheel))) <= target;
+	     settle(whorl__self()))
 		if (next > l->latest)
 			l->latest = next;
 	l->latest = target;

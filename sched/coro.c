@@ -111,7 +111,6 @@ static _Noreturn void finish(struct co *co, int rc)
 	else
 		whorl__co_free(co);
 	whorl__stack_put(&l->stacks, &co->fiber.stack);
-	whorl__running = NULL;
 	next = next_ready(l);
 	if (next)
 		whorl__fiber_exit(next->on, whorl__resume_value(next));

@@ -201,11 +201,11 @@ static int spawn_into(co_group *user, const struct spawn *what, struct co **out)
 		return -ESHUTDOWN;
 	if (!g || g->node->effective || l->grace_over)
 		return -ECANCELED;
-	if (!has_place(g) && !holds_place(whorl__running, g))
+	if (!has_place(g) && !holds_place(whorl__self(), g))
 		return -EAGAIN;
 	rc = whorl__spawn(l, g, what, out);
-	if (rc == 0 && holds_place(whorl__running, g))
-		whorl__give_back(whorl__running);
+	if (rc == 0 && holds_place(whorl__self(), g))
+		whorl__give_back(whorl__self());
 	return rc;
 }
 

@@ -22,9 +22,7 @@
  *
  * The result is fixed by whoever wakes, so nothing is left to do when it goes on: from here, and
  * from a call that ends with park, the switch is a jump, and it goes on straight in the caller's
- * code. A call that returns after a switch is mispredicted (src/core.h). What is rarely done before
- * the switch is done in a function of its own that ends with it, so that the usual way saves no
- * registers. */
+ * code (src/core.h). */
 static inline int switch_to(struct co *next)
 {
 	if (next->on == whorl__fiber_current)
@@ -55,10 +53,7 @@ static inline int switch_out(struct co *co)
 		next = first_of(l, NORMAL, &crowd);
 		return WHORL__LIKELY(!crowd) ? switch_to(next) : look_ahead_and_switch(crowd, next);
 	}
-	if (l->budget > 0 && l->ready.occupied)
-		return switch_among_levels(l);
-	whorl__running = NULL;
-	return whorl__fiber_switch_int(l->on, NULL);
+	return pass_goes_on(l) ? switch_among_levels(l) : whorl__fiber_switch_int(l->on, NULL);
 }
 
 /* --------------------------------------------------------------------------------------- timers */
@@ -83,8 +78,9 @@ static inline uint64_t next_deadline(const struct co *co)
 	return co->nearest;
 }
 
-/* A timer that fires before `tick` may stay as it is. */
-static inline bool fires_too_late(const struct co *co, uint64_t tick)
+/* A timer that fires before `tick` does no harm; one that fires for nothing does, as the virtual
+ * clock would jump there. */
+static inline bool must_arm(const struct co *co, uint64_t tick)
 {
 	return tick < co->tick || (tick == TICK_NEVER && tick != co->tick);
 }
@@ -93,7 +89,7 @@ void whorl__arm(struct co *co)
 {
 	uint64_t tick = next_deadline(co);
 
-	if (fires_too_late(co, tick))
+	if (must_arm(co, tick))
 		arm_at(co, tick);
 }
 
@@ -167,7 +163,7 @@ static inline int requeue(struct co *co, enum co_state state)
 	co->patience = PATIENCE;
 	co->state = (unsigned char)state;
 	queue_push(&co->loop->ready, co);
-	if (WHORL__UNLIKELY(fires_too_late(co, tick)))
+	if (WHORL__UNLIKELY(must_arm(co, tick)))
 		return arm_and_switch(co, tick);
 	return switch_out(co);
 }
@@ -208,7 +204,7 @@ int whorl__cancelled(struct co *co)
 int whorl__point_slow(struct co *co, const void *frame)
 {
 	whorl__check_frames(co, frame);
-	if (co->patience < 0 || --co->patience < 0) {
+	if (co->patience < 0 || --co->patience < 0) { /* negative: counted already */
 		co->loop->budget = 0;
 		requeue(co, STATE_READY);
 	}

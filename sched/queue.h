@@ -37,7 +37,7 @@ static inline void make_ready(struct co *co)
 /* whorl__wake of one whose wait has nothing to leave. */
 static inline void wake_plain(struct co *co, int result)
 {
-	list_unlink(&co->wait.waiter.link); /* wait_for writes it anew */
+	list_unlink(&co->wait.waiter.link);
 	co->rc = result;
 	make_ready(co);
 }
@@ -89,6 +89,11 @@ static inline __attribute__((always_inline)) void look_ahead(const struct ring *
 	}
 }
 
+static inline bool pass_goes_on(const struct co_loop *l)
+{
+	return l->budget > 0 && l->ready.occupied;
+}
+
 /* It runs next. *crowd: where to look ahead now, or NULL. */
 static inline struct co *first_of(struct co_loop *l, unsigned level, const struct ring **crowd)
 {
@@ -112,7 +117,7 @@ static inline struct co *next_ready(struct co_loop *l)
 	const struct ring *crowd;
 	struct co *next;
 
-	if (l->budget == 0 || !l->ready.occupied)
+	if (!pass_goes_on(l))
 		return NULL;
 	next = first_of(l, next_level(&l->ready), &crowd);
 	if (crowd)

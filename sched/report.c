@@ -120,7 +120,7 @@ static void with_room(struct co_loop *l, void (*fn)(void *arg), void *arg)
 	struct errand e = { fn, arg, whorl__fiber_running() };
 	int saved_errno = errno;
 
-	if (whorl__running && e.back != l->on && e.back->stack.low &&
+	if (whorl__self() && e.back != l->on && e.back->stack.low &&
 	    e.back->stack.guard == WHORL__GUARD_SMALL) {
 		l->errand = &e;
 		whorl__fiber_switch(l->on, NULL);
@@ -145,7 +145,7 @@ static void say_misuse(void *arg)
 {
 	struct saying *s = arg;
 	struct co_loop *l = s->loop;
-	struct co *current = whorl__running;
+	struct co *current = whorl__self();
 	char buf[TEXT_SIZE];
 	struct text t = { buf, buf + sizeof buf };
 
@@ -207,7 +207,7 @@ static void say_report(void *arg)
 {
 	struct saying *s = arg;
 	struct co_loop *l = s->loop;
-	struct co *current = whorl__running;
+	struct co *current = whorl__self();
 	char buf[4096 + TEXT_SIZE];
 	struct text t = { buf, buf + sizeof buf };
 

@@ -58,7 +58,8 @@ struct caller {
 
 /* ------------------------------------------------------------------------------------------- lists
  *
- * Doubly linked rings: an empty head and a link that is in no list point to themselves. */
+ * Doubly linked rings: an empty head and a link that is in no list point to themselves; that of a
+ * waiter who was woken is stale till the next wait_for. */
 struct link {
 	struct link *next, *prev;
 } __attribute__((may_alias));	/* also the first words of a struct co_line_: line.h */
@@ -241,7 +242,8 @@ struct co {
 					 * TICK_NEVER: it is not armed */
 	struct node *scope;		/* the innermost */
 	struct co_loop *loop;
-	int patience;			/* so many cancellation points more need not block */
+	int patience;			/* so many more points need not block; negative: a pass is
+					 * due */
 	unsigned checkpoints;		/* calls of co_checkpoint since it was parked */
 	unsigned ignored;		/* -ECANCELED in a row */
 	unsigned depth;			/* of nodes in use */
@@ -372,16 +374,17 @@ struct chunk {			/* of control blocks: a place in the table is never given up */
 };
 
 extern WHORL__HIDDEN WHORL__TLS struct co_loop *whorl__loop;	/* inside a pass */
-extern WHORL__HIDDEN WHORL__TLS struct co *whorl__running; /* NULL: the loop itself, or a hook */
+/* Set only while whorl__loop is; NULL: the loop itself, or a hook. */
+extern WHORL__HIDDEN WHORL__TLS struct co *whorl__running;
 
 static inline struct co *whorl__self(void)
 {
 	return whorl__running;
 }
 
-/* The same, for calls that suspend: inside the loop, but in no coroutine, they are misuse. NULL:
- * -EPERM. */
-WHORL__HIDDEN int whorl__misplaced(const void *site); /* -EPERM */
+/* A call that suspends, in no coroutine: -EPERM; inside a loop it is misuse. */
+WHORL__HIDDEN int whorl__misplaced(const void *site);
+/* The coroutine, or NULL: -EPERM, and said so. */
 static inline struct co *whorl__suspender(const void *site)
 {
 	struct co *co = whorl__self();
@@ -457,14 +460,13 @@ WHORL__HIDDEN void whorl__arm(struct co *co);
 WHORL__HIDDEN void whorl__expire(struct co *co, uint64_t tick);	/* does what is due up to `tick` */
 
 /* What a cancellation point begins with: tells if the coroutine is cancelled. `frame`: the public
- * function's FRAME(). Passes: true where there is nothing to tell nor to do, which is the usual
- * case; else it is for point_slow to tell. A function that does all else in a call it ends with
- * saves no registers on its usual way. */
+ * function's FRAME(). Pass_point counts it, unless there is something to tell or to do: then it is
+ * false, and point_slow does that. */
 static inline int whorl__point(struct co *co, const void *frame);
-static inline bool whorl__passes(struct co *co, const void *frame);
+static inline bool whorl__pass_point(struct co *co, const void *frame);
 WHORL__HIDDEN int whorl__point_slow(struct co *co, const void *frame);
 WHORL__HIDDEN int whorl__cancelled(struct co *co);	/* counts the -ECANCELED that it returns */
-enum { PATIENCE = 64 };
+enum { PATIENCE = 64 };					/* points in a row that need not block */
 
 /* What the switch to a coroutine that stopped is to return there. */
 static inline void *whorl__resume_value(const struct co *co)
@@ -521,8 +523,8 @@ WHORL__HIDDEN bool whorl__bad_err(int err);
 WHORL__HIDDEN void whorl__leaked_frames(struct co *co, const char *frame);
 WHORL__HIDDEN void whorl__close_all(struct co *co);	/* at its return */
 
-/* The scopes of dead frames: an object below the caller's frame, in the coroutine's own stack. What
- * lies above the frame is told by the first comparison, what is no stack's by the second. */
+/* The scopes of dead frames: an object below the caller's frame, in the coroutine's own stack. May be
+ * true in a generator whose stack lies higher: leaked_frames looks again. */
 static inline bool whorl__may_leak(const struct co *co, const void *frame)
 {
 	uintptr_t user = (uintptr_t)co->scope->user;
@@ -538,7 +540,7 @@ static inline void whorl__check_frames(struct co *co, const void *frame)
 		whorl__leaked_frames(co, frame);
 }
 
-static inline bool whorl__passes(struct co *co, const void *frame)
+static inline bool whorl__pass_point(struct co *co, const void *frame)
 {
 	if (WHORL__UNLIKELY(whorl__may_leak(co, frame) || co->scope->effective ||
 			    --co->patience < 0))
@@ -549,7 +551,7 @@ static inline bool whorl__passes(struct co *co, const void *frame)
 
 static inline int whorl__point(struct co *co, const void *frame)
 {
-	return WHORL__LIKELY(whorl__passes(co, frame)) ? 0 : whorl__point_slow(co, frame);
+	return WHORL__LIKELY(whorl__pass_point(co, frame)) ? 0 : whorl__point_slow(co, frame);
 }
 
 /* group.c */

@@ -26,6 +26,13 @@ SIZED(co_scope, 8);
 
 /* ----------------------------------------------------------------------------- nodes and memory */
 
+/* Then the innermost is none of the loop's, nor the spare one, which is only taken when these are in
+ * use. */
+static inline bool has_own_node(const struct co *co)
+{
+	return co->depth < INLINE_NODES;
+}
+
 /* The coroutine's own first, in order; then from the loop; then the spare one, which is born
  * cancelled. */
 static struct node *node_get(struct co *co)
@@ -33,7 +40,7 @@ static struct node *node_get(struct co *co)
 	struct co_loop *l = co->loop;
 	struct node *n = l->free_nodes;
 
-	if (co->depth < INLINE_NODES)
+	if (has_own_node(co))
 		return &co->home->nodes[co->depth++];
 	if (n)
 		l->free_nodes = n->next;
@@ -358,7 +365,7 @@ void whorl__leaked_frames(struct co *co, const char *frame)
 	uintptr_t low = (uintptr_t)co->fiber.stack.low, depth = (uintptr_t)frame - low;
 
 	if (depth >= co->fiber.stack.size + 4096)
-		return; /* a generator's, or the thread's */
+		return; /* a generator's */
 	while ((uintptr_t)co->scope->user - low < depth) {
 		report_left(co->scope, " by a function that has returned");
 		close_left(co, co->scope);
@@ -437,8 +444,7 @@ static int close_no_open(co_scope *s, int found, const void *site)
 	return found;
 }
 
-/* The usual case: it is the innermost, and its frame is alive. False: that is not so, or more is to
- * be done. */
+/* close_scope for the usual case. False: nothing was done. */
 static inline bool close_innermost(co_scope *s, const void *frame)
 {
 	struct co *co = whorl__self();
@@ -447,9 +453,8 @@ static inline bool close_innermost(co_scope *s, const void *frame)
 	if (WHORL__UNLIKELY(!co || co->scope->user != s || whorl__may_leak(co, frame)))
 		return false;
 	n = co->scope;
-	if (WHORL__UNLIKELY(s->magic_ != OPEN || s->gen_ != n->gen || n->share ||
-			    co->depth >= INLINE_NODES))
-		return false;
+	if (WHORL__UNLIKELY(s->gen_ != n->gen || n->share || !has_own_node(co)))
+		return false; /* user and generation equal: it is open, no copy, and of this loop */
 	take_off(co, n, s);
 	co->depth--;
 	return true;
@@ -529,14 +534,14 @@ static __attribute__((noinline)) int begin_slow(co_scope *s, struct instant at, 
 	return begin_here(co, s, NULL, at, flags, site);
 }
 
-/* As begin_here. A scope that is usual in all is begun by hand. */
+/* As begin_here, and that for the usual case without a call: blank, due later, among its own nodes. */
 static inline __attribute__((always_inline)) int
 begin(co_scope *s, struct instant at, unsigned flags, const void *frame, const void *site)
 {
 	struct co *co = whorl__self();
 
 	if (WHORL__UNLIKELY(!co || !s || whorl__may_leak(co, frame) || !is_blank(s) || flags != 0 ||
-			    at.abs <= at.now || co->depth >= INLINE_NODES))
+			    at.abs <= at.now || !has_own_node(co)))
 		return begin_slow(s, at, flags, frame, site);
 	open_scope(s, &co->home->nodes[co->depth++], co, NULL, at.abs, false, site);
 	return 0;

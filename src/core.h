@@ -190,7 +190,9 @@ WHORL__HIDDEN void whorl__fiber_init(struct whorl__fiber *f, void *base, unsigne
 /* The assembly stub: stores the state of the caller in *from, takes up `to`, and returns `value`
  * there. The second name is the same code for callers that return an int, so that they too can end
  * with a jump to it: a function that calls the switch and then returns is mispredicted on its
- * return (the return predictor has the other fiber's calls), 4 ns that a jump saves. */
+ * return (the return predictor has the other fiber's calls), 4 ns that a jump saves. For that its
+ * usual way must have nothing left to do and no register to restore: what is seldom done before the
+ * switch is for functions of their own, which end with it too. */
 WHORL__HIDDEN void *whorl__switch(void **from, void *to, void *value);
 WHORL__HIDDEN int whorl__switch_int(void **from, void *to, void *value);
 

@@ -134,6 +134,24 @@ SCENARIO(null_is_an_error)
 	co_chan_free(c);
 }
 
+/* The 65th point in a row lets others run first; then it waits, and not for ever. */
+SCENARIO(C19_a_forced_pass_keeps_the_deadline)
+{
+	co_chan *row = ints(64), *c = ints(0);
+	int x = 7;
+
+	for (int i = 0; i < 64; i++)
+		IS(send_int(row, i), 0);
+	IS(co_chan_send_until(c, &x, MS(5)), TMO);
+	AT(5);
+	for (int i = 0; i < 64; i++)
+		IS(recv_int(row), i);
+	IS(co_chan_recv_until(c, &x, MS(10)), TMO);
+	AT(10);
+	co_chan_free(c);
+	co_chan_free(row);
+}
+
 /* ------------------------------------------------------------------------------ elements */
 
 static const unsigned char pattern[100] = { 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233 };
@@ -691,11 +709,12 @@ START_TEST(a_deadlock_says_who_waits_for_a_channel)
 END_TEST
 
 SUITE("chan", one_piece_of_memory_and_none_per_message, sizes_that_cannot_be,
-      outside_it_can_only_be_freed, null_is_an_error, elements_of_all_sizes_arrive_whole,
-      an_element_is_copied_when_it_is_sent, signals_have_no_elements,
-      a_send_without_a_queue_waits_for_a_receive, a_receive_without_a_queue_waits_for_a_send,
-      a_send_waits_only_for_a_full_queue, try_without_a_queue_needs_somebody_who_waits,
-      a_queue_goes_round_in_order, senders_are_served_in_order_and_not_overtaken,
+      outside_it_can_only_be_freed, null_is_an_error, C19_a_forced_pass_keeps_the_deadline,
+      elements_of_all_sizes_arrive_whole, an_element_is_copied_when_it_is_sent,
+      signals_have_no_elements, a_send_without_a_queue_waits_for_a_receive,
+      a_receive_without_a_queue_waits_for_a_send, a_send_waits_only_for_a_full_queue,
+      try_without_a_queue_needs_somebody_who_waits, a_queue_goes_round_in_order,
+      senders_are_served_in_order_and_not_overtaken,
       receivers_are_served_in_order_and_not_overtaken, handing_over_does_not_switch,
       until_ends_the_wait_at_its_instant, a_past_deadline_does_not_wait,
       a_deadline_for_ever_arms_nothing, after_a_close_the_queue_drains,

@@ -177,6 +177,24 @@ SCENARIO_WITH(C39_state_open_scope_wiped, hearing())
 	blameless();
 }
 
+/* another's bytes over it: a copy of that one, until its own are back */
+SCENARIO_WITH(C39_state_open_scope_overwritten, hearing())
+{
+	co_scope outer = CO_SCOPE_INIT, s = CO_SCOPE_INIT, kept;
+
+	co_scope_begin(&outer, CO_FOREVER);
+	co_scope_begin(&s, MS(10));
+	memcpy(&kept, &s, sizeof(s));
+	memcpy(&s, &outer, sizeof(s));
+	IS(co_scope_end(&s, 0), -EINVAL);
+	blamed(CO_MISUSE_SCOPE_STATE);
+	IS(co_deadline(), MS(10));
+	memcpy(&s, &kept, sizeof(s));
+	IS(co_scope_end(&s, 5), 5);
+	IS(co_scope_end(&outer, 6), 6);
+	blameless();
+}
+
 /* ------------------------------------------------------------------------- end out of order */
 
 SCENARIO_WITH(C39_order_inner_scopes_are_closed, hearing())
@@ -467,6 +485,37 @@ SCENARIO_WITH(C39_leaked_is_guessed_on_the_own_stack_only, hearing())
 	free(on_heap);
 }
 
+static int yields_in_between(co_gen *gen, void *unused)
+{
+	(void)unused;
+	IS(co_yield_now(), 0);
+	return co_gen_emit(gen, __builtin_frame_address(0), NULL);
+}
+
+static int calls_generator(void *gen)
+{
+	co_scope s = CO_SCOPE_INIT;
+	void *frame;
+
+	co_scope_begin(&s, MS(10));
+	IS(co_gen_next(gen, &frame), 1);
+	ck_assert(SANITIZED || (uintptr_t)frame > (uintptr_t)&s);
+	blameless();
+	return co_scope_end(&s, 0);
+}
+
+/* Made before the runtime, it has a stack above those that are mapped later: what lies in the
+ * coroutine's is below its frames. */
+START_TEST(C39_leaked_is_not_what_calls_a_generator)
+{
+	co_gen *gen;
+
+	IS(co_gen_make(&gen, yields_in_between, NULL, NULL), 0);
+	PLAY_WITH(calls_generator, gen, hearing());
+	co_gen_free(gen);
+}
+END_TEST
+
 /* noticed by begins and ends as well: before anything is done with the scopes around them */
 SCENARIO_WITH(C39_leaked_is_noticed_by_begins_and_ends, hearing())
 {
@@ -474,6 +523,11 @@ SCENARIO_WITH(C39_leaked_is_noticed_by_begins_and_ends, hearing())
 	co_group g;
 
 	co_scope_begin(&around, CO_SEC(100));
+	leaves_frames_deep_down(MS(10), 1); /* with the other few enough for the usual way */
+	co_scope_begin(&s, CO_SEC(50));
+	blamed_for_all(CO_MISUSE_SCOPE_LEAKED);
+	IS(co_scope_end(&s, 0), 0);
+	s = (co_scope)CO_SCOPE_INIT;
 	leaves_frames_deep_down(MS(10), 3);
 	co_scope_begin(&s, CO_SEC(50));
 	blamed_for_all(CO_MISUSE_SCOPE_LEAKED);
@@ -1508,6 +1562,7 @@ SUITE("contract-misuse", C39_state_begin_of_an_open_scope,
       C39_state_open_scope_wiped, C39_order_inner_scopes_are_closed, C39_order_it_is_a_proper_end,
       C39_order_group_end_with_an_open_scope, C39_order_scope_end_around_an_open_group,
       C39_owner_ends_by_others_change_nothing, C39_leaked_by_a_frame_that_is_gone,
+      C39_state_open_scope_overwritten, C39_leaked_is_not_what_calls_a_generator,
       C39_leaked_is_noticed_before_others_run, C39_leaked_is_guessed_on_the_own_stack_only,
       C39_leaked_by_a_coroutine_that_returns, C39_leaked_by_main, C39_group_ended_by_a_stranger,
       C39_group_ended_twice, C39_group_begun_twice, C39_group_left_open,

@@ -612,6 +612,22 @@ SCENARIO_WITH(C19_a_pass_though_nobody_else_is_ready, injected())
 	count_passes();
 }
 
+SCENARIO(C19_a_yield_ends_the_row)
+{
+	uint64_t before;
+	co_group idle;
+
+	co_group_begin(&idle, CO_GROUP_FAIL_FAST);
+	for (int i = 0; i < 60; i++)
+		IS(co_group_wait(&idle), 0);
+	IS(co_yield_now(), 0);
+	before = passes();
+	for (int i = 0; i < 64; i++)
+		IS(co_group_wait(&idle), 0);
+	ck_assert_uint_eq(passes(), before);
+	IS(co_group_end(&idle, 0), 0);
+}
+
 static int pass_40_points(void *idle)
 {
 	for (int i = 0; i < 40; i++)
@@ -1007,6 +1023,7 @@ SUITE("contract: points and fairness",
 	C19_64_points_that_did_not_block_force_a_pass,
 	C19_one_pass_for_each_64,
 	C19_a_point_that_blocks_ends_the_row,
+	C19_a_yield_ends_the_row,
 	C19_a_checkpoint_never_switches,
 	C19_the_first_checkpoint_after_a_park_reads_the_clock,
 	C19_every_64th_checkpoint_reads_the_clock,

@@ -304,6 +304,23 @@ SCENARIO_WITH(C7_a_far_deadline_that_passed_unread_REAL, real_clock())
 	co_chan_free(c);
 }
 
+/* An injected clock may jump as far as it likes. */
+SCENARIO_WITH(C7_a_far_deadline_that_an_injected_clock_passed, injected())
+{
+	co_chan *c;
+	co_group g;
+	int item;
+
+	IS(co_chan_make(&c, sizeof(item), 1), 0);
+	co_group_begin(&g, CO_GROUP_FAIL_FAST);
+	spawn(&g, write_x, NULL);
+	shown += CO_SEC(10);
+	IS(co_chan_recv_until(c, &item, shown - CO_SEC(5)), TMO);
+	ck_assert_str_eq(notes(), "");
+	IS(co_group_end(&g, 0), 0);
+	co_chan_free(c);
+}
+
 static struct co_options slack_5_ms = { .clock = CO_CLOCK_VIRTUAL, .slack = CO_MS(5) };
 
 /* And late by no more than the slack. */
@@ -414,6 +431,7 @@ SUITE("contract: time",
 	C2_never_early_REAL,
 	C7_a_deadline_that_passed_unread_REAL,
 	C7_a_far_deadline_that_passed_unread_REAL,
+	C7_a_far_deadline_that_an_injected_clock_passed,
 	C2_slack_makes_nothing_early,
 	C37_monotonic_by_default,
 	C37_boottime_by_option,

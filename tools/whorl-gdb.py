@@ -303,6 +303,9 @@ def enter(co, fiber=None):
         thread.switch()
     if not is_running(co):
         go_to(fiber or co["on"].dereference())
+    elif thread is not None and \
+            int(gdb.parse_and_eval("whorl__fiber_current")) == int(co["loop"]["on"]):
+        go_to(co["fiber"])      # something is done for it on the loop's stack
     elif thread is None:
         raise gdb.GdbError(f"No thread is found that runs coroutine {number(co)}.")
     selected = co
