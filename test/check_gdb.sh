@@ -186,6 +186,47 @@ two_runtimes() {
 		[ "$(grep -c '^#. .* waits_in_thread (' "$dir/said")" = 2 ]
 }
 
+cat >"$dir/hook.c" <<'END'
+#include <whorl/co.h>
+
+static void hook(enum co_misuse kind, const char *text, const void *site, void *ctx)
+{
+	(void)kind, (void)text, (void)site, (void)ctx;
+}
+
+static int culprit(void *arg)
+{
+	co_scope never_begun = CO_SCOPE_INIT;
+	int rc = co_scope_end(&never_begun, 0);
+
+	return arg ? rc : 0;
+}
+
+static int spawns_it(void *arg)
+{
+	struct co_attr attr = { .flags = CO_SMALL_STACK };
+	co_group g;
+
+	co_group_begin(&g, CO_GROUP_COLLECT);
+	return co_group_end(&g, co_spawn_with(&g, culprit, arg, NULL, &attr));
+}
+
+int main(void)
+{
+	struct co_options options = { .on_misuse = hook };
+
+	return co_run(spawns_it, NULL, &options, NULL);
+}
+END
+
+# A hook for one on a small stack is called on the loop's.
+hook_for_a_small_stack() {
+	build hook "$dir/hook.c"
+	debug -ex 'break hook' -ex run -ex 'coroutine 1 bt' "$dir/hook" >"$dir/said"
+	cat "$dir/said"
+	grep -q '^#[0-9]* .* culprit (' "$dir/said"
+}
+
 stripped_says_so() {
 	mkdir "$dir/stripped"
 	strip -g -o "$dir/stripped/libwhorl.so.0" .libs/libwhorl.so
@@ -224,6 +265,7 @@ a_deadlock_report_names_the_call_that_waits report_names_the_call
 a_generator_by_expression raw_by_expression gen
 a_raw_coroutine_by_expression raw_by_expression gen->raw
 two_runtimes two_runtimes
+in_a_hook_the_culprit_is_seen_on_its_small_stack hook_for_a_small_stack
 a_stripped_library_is_said_to_be stripped_says_so
 END
 finish
