@@ -528,7 +528,7 @@ static int opens_for_posts(void *arg)
 /* Also when they come while it ends. */
 START_TEST(C24_posts_that_race_with_the_end)
 {
-	int rounds = suite_long() ? 250 : 30;
+	int rounds = suite_long() ? 120 : 30;
 	pthread_t threads[4];
 
 	for (int i = 0; i < rounds; i++) {
@@ -716,7 +716,7 @@ static void *cancels_what_is_shown(void *unused)
  * another scope than its own. */
 SCENARIO_WITH(C24_cancels_that_race_with_the_end_of_the_scope, real_clock())
 {
-	int rounds = suite_long() ? 25000 : 1500;
+	int rounds = suite_long() ? 10000 : 1500;
 	pthread_t threads[RACERS];
 
 	for (int i = 0; i < RACERS; i++)

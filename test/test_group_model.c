@@ -236,7 +236,7 @@ START_TEST(C27_random_plays_end_as_the_sentences_say)
 	struct play p;
 	int played = 0;
 
-	for (int n = 0; played < (suite_long() ? 60000 : 10000); n++) {
+	for (int n = 0; played < (suite_long() ? 30000 : 10000); n++) {
 		deal(&p, &dice);
 		run_model(&p, &m);
 		if (!clear_cut(&p, &m))

@@ -390,7 +390,7 @@ static void both_outcomes(size_t capacity)
 	struct storm s = { .c = ints(capacity), .random = suite_seed() };
 	struct lone l;
 
-	s.rounds = suite_long() ? 1000000 : 10000;
+	s.rounds = suite_long() ? 400000 : 10000;
 	lone_start(&l, storm_sender, &s);
 	for (int i = 0; i < s.rounds; i++) {
 		co_scope scope = CO_SCOPE_INIT;

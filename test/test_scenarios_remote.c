@@ -150,7 +150,7 @@ static int waits_for_a_pipe(void)
 /* REAL. C24: the thread acts at any moment from before the wait until long after its begin. */
 SCENARIO_WITH(S209_remote_cancel_before_the_loop_sleeps_is_not_lost, real_clock())
 {
-	int n = suite_long() ? 1000000 : 20000;
+	int n = suite_long() ? 400000 : 20000;
 	struct race r = { .scope = 0 };
 	pthread_t thread = start(cancels_each, &r);
 

@@ -879,7 +879,7 @@ static void play_model(uint64_t seed)
 SCENARIO(exactly_one_case_or_none)
 {
 	uint64_t seed = suite_seed();
-	int rounds = suite_long() ? 50000 : 500;
+	int rounds = suite_long() ? 20000 : 500;
 
 	for (int i = 0; i < rounds; i++)
 		play_model(suite_random(&seed));

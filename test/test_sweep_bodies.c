@@ -426,7 +426,7 @@ static bool long_form;
 /* At how many places of n a body is cut off. Where there are more than 128 it is in a loop. */
 static long places(const struct body *body, long n)
 {
-	long most = n > 128 ? 16 : n, few = SANITIZED ? 4 : 8;
+	long most = n > 128 ? 16 : n, few = SANITIZED ? 3 : 8;
 
 	if (!long_form && most > few)
 		most = n > 128 ? 2 : few;

@@ -142,7 +142,7 @@ static void run(co_fn *fn, void *arg, const struct co_options *opt)
 
 static size_t many(void)
 {
-	return SANITIZED ? 2000 : suite_long() ? 100000 : 20000;
+	return SANITIZED ? 2000 : suite_long() ? 50000 : 20000;
 }
 
 static int sleeps(void *arg)
