@@ -268,8 +268,8 @@ SCENARIO_WITH(C2_never_early_REAL, real_clock())
 	}
 }
 
-/* C7: passed before the call, but not when the clock was read last; nobody else runs meanwhile */
-SCENARIO_WITH(C7_a_deadline_that_passed_unread_REAL, real_clock())
+/* Receives until instants that have passed; nobody else runs meanwhile. */
+static void receives_until(co_ns (*passed)(int i), int times)
 {
 	co_chan *c;
 	co_group g;
@@ -278,16 +278,26 @@ SCENARIO_WITH(C7_a_deadline_that_passed_unread_REAL, real_clock())
 	IS(co_chan_make(&c, sizeof(item), 1), 0);
 	co_group_begin(&g, CO_GROUP_FAIL_FAST);
 	spawn(&g, write_x, NULL);
-	for (int i = 0; i < 50; i++) { /* fewer than force a pass */
-		co_ns abs = co_now() + i * INT64_C(7919) % 20000;
-
-		while (read_clock(CLOCK_MONOTONIC) < abs)
-			;
-		IS(co_chan_recv_until(c, &item, abs), TMO);
-	}
+	for (int i = 0; i < times; i++)
+		IS(co_chan_recv_until(c, &item, passed(i)), TMO);
 	ck_assert_str_eq(notes(), "");
 	IS(co_group_end(&g, 0), 0);
 	co_chan_free(c);
+}
+
+static co_ns passes_unread(int i)
+{
+	co_ns abs = co_now() + i * INT64_C(7919) % 20000;
+
+	while (read_clock(CLOCK_MONOTONIC) < abs)
+		;
+	return abs;
+}
+
+/* C7: passed before the call, but not when the clock was read last */
+SCENARIO_WITH(C7_a_deadline_that_passed_unread_REAL, real_clock())
+{
+	receives_until(passes_unread, 50);	/* fewer than force a pass */
 }
 
 /* Far away it is not asked for, and ends a wait at the loop's next look. */
@@ -304,21 +314,17 @@ SCENARIO_WITH(C7_a_far_deadline_that_passed_unread_REAL, real_clock())
 	co_chan_free(c);
 }
 
+static co_ns jumps_past(int unused)
+{
+	(void)unused;
+	shown += CO_SEC(10);
+	return shown - CO_SEC(5);
+}
+
 /* An injected clock may jump as far as it likes. */
 SCENARIO_WITH(C7_a_far_deadline_that_an_injected_clock_passed, injected())
 {
-	co_chan *c;
-	co_group g;
-	int item;
-
-	IS(co_chan_make(&c, sizeof(item), 1), 0);
-	co_group_begin(&g, CO_GROUP_FAIL_FAST);
-	spawn(&g, write_x, NULL);
-	shown += CO_SEC(10);
-	IS(co_chan_recv_until(c, &item, shown - CO_SEC(5)), TMO);
-	ck_assert_str_eq(notes(), "");
-	IS(co_group_end(&g, 0), 0);
-	co_chan_free(c);
+	receives_until(jumps_past, 1);
 }
 
 static struct co_options slack_5_ms = { .clock = CO_CLOCK_VIRTUAL, .slack = CO_MS(5) };
