@@ -62,7 +62,7 @@ steps_well() {
 # The calls that lead from the one that waits to the switch are not in it where each ends with a jump,
 # as on most CPUs.
 waiting_is_seen() {
-	ways='(co_mutex_lock|lock|acquire|whorl__stand_in|whorl__park|switch_out|whorl__fiber_switch_int)'
+	ways='(co_mutex_lock|lock|acquire|whorl__stand_in|whorl__park|switch_out|switch_to|whorl__fiber_switch_int)'
 	said=$(debug examples/stuck -ex "source $srcdir/tools/whorl-gdb.py" \
 		-ex 'set breakpoint pending on' -ex 'break look_around' -ex "$go" -ex 'set width 0' \
 		-ex 'coroutine 1 bt') || :
