@@ -489,23 +489,21 @@ static int yields_in_between(co_gen *gen, void *unused)
 {
 	(void)unused;
 	IS(co_yield_now(), 0);
-	return co_gen_emit(gen, __builtin_frame_address(0), NULL);
+	return co_gen_emit(gen, NULL, NULL);
 }
 
 static int calls_generator(void *gen)
 {
 	co_scope s = CO_SCOPE_INIT;
-	void *frame;
 
 	co_scope_begin(&s, MS(10));
-	IS(co_gen_next(gen, &frame), 1);
-	ck_assert(SANITIZED || (uintptr_t)frame > (uintptr_t)&s);
+	IS(co_gen_next(gen, NULL), 1);
 	blameless();
 	return co_scope_end(&s, 0);
 }
 
-/* Made before the runtime, it has a stack above those that are mapped later: what lies in the
- * coroutine's is below its frames. */
+/* Made before the runtime, it has a stack above those that are mapped later, where mappings grow
+ * downwards: what lies in the coroutine's is below its frames. */
 START_TEST(C39_leaked_is_not_what_calls_a_generator)
 {
 	co_gen *gen;
