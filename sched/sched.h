@@ -523,8 +523,8 @@ WHORL__HIDDEN bool whorl__bad_err(int err);
 WHORL__HIDDEN void whorl__leaked_frames(struct co *co, const char *frame);
 WHORL__HIDDEN void whorl__close_all(struct co *co);	/* at its return */
 
-/* The scopes of dead frames: an object below the caller's frame, in the coroutine's own stack. May be
- * true in a generator whose stack lies higher: leaked_frames looks again. */
+/* The scopes of dead frames: an object below the caller's frame, in the coroutine's own stack. May
+ * be true in a generator whose stack lies higher: leaked_frames looks again. */
 static inline bool whorl__may_leak(const struct co *co, const void *frame)
 {
 	uintptr_t user = (uintptr_t)co->scope->user;

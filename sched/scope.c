@@ -26,8 +26,8 @@ SIZED(co_scope, 8);
 
 /* ----------------------------------------------------------------------------- nodes and memory */
 
-/* Then the innermost is none of the loop's, nor the spare one, which is only taken when these are in
- * use. */
+/* Then the innermost is none of the loop's, nor the spare one, which is only taken when these are
+ * in use. */
 static inline bool has_own_node(const struct co *co)
 {
 	return co->depth < INLINE_NODES;
@@ -534,7 +534,7 @@ static __attribute__((noinline)) int begin_slow(co_scope *s, struct instant at, 
 	return begin_here(co, s, NULL, at, flags, site);
 }
 
-/* As begin_here, and that for the usual case without a call: blank, due later, among its own nodes. */
+/* As begin_here, and without a call in the usual case: blank, due later, among its own nodes. */
 static inline __attribute__((always_inline)) int
 begin(co_scope *s, struct instant at, unsigned flags, const void *frame, const void *site)
 {

@@ -275,6 +275,13 @@ def on_stack(co):
     return int(co["fiber"]["stack"]["low"]) <= sp < int(co["home"])
 
 
+def on_loops_stack(loop):
+    try:
+        return int(gdb.parse_and_eval("whorl__fiber_current")) == int(loop["on"])
+    except gdb.error:           # a thread's variables cannot be read
+        return False
+
+
 def is_running(co):
     return state_of(co) == "RUNNING"
 
@@ -303,11 +310,10 @@ def enter(co, fiber=None):
         thread.switch()
     if not is_running(co):
         go_to(fiber or co["on"].dereference())
-    elif thread is not None and \
-            int(gdb.parse_and_eval("whorl__fiber_current")) == int(co["loop"]["on"]):
-        go_to(co["fiber"])      # something is done for it on the loop's stack
     elif thread is None:
         raise gdb.GdbError(f"No thread is found that runs coroutine {number(co)}.")
+    elif on_loops_stack(co["loop"]):    # a hook that is called for it
+        go_to(co["fiber"])
     selected = co
 
 
